@@ -1,0 +1,1 @@
+"""Board platforms, and the tools that build for them."""

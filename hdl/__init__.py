@@ -1,0 +1,1 @@
+"""Gateware, in Amaranth; imports nothing of ours but :mod:`ionspike.spec`."""

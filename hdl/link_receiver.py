@@ -1,0 +1,230 @@
+"""Receiving half of the board's end of the link."""
+
+from amaranth import *
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ionspike.hdl.cobs import Decoder
+from ionspike.hdl.crc import CRC32
+from ionspike.spec.wire import PAYLOAD_BYTES, Kind, Nack
+
+__all__ = ["LinkNews", "LinkReceiver"]
+
+CRC_BYTES = 4
+
+
+class LinkNews(wiring.Signature):
+    """What the receiving half tells the sending half.
+
+    Members
+    -------
+    opened : :py:`Out(1)`
+        An OPEN came; its nonce is :py:`argument`.
+    acked : :py:`Out(1)`
+        An ACK came; :py:`seq` and :py:`nack` belong to it.
+    limited : :py:`Out(1)`
+        ... and :py:`argument` is its limit.
+    argument : :py:`Out(16)`
+        Two bytes of payload; stays until the payload of another frame comes.
+    seq : :py:`Out(8)`
+        Of the frame.
+    nack : :py:`Out(1)`
+        The ACK has a reason.
+    answer : :py:`Out(1)`
+        The host shall be sent an ACK,
+    reason : :py:`Out(Nack)`
+        with this reason, unless that is OK,
+    accepted : :py:`Out(1)`
+        which is the case if this is set, whatever was to be said before.
+    expected : :py:`Out(8)`
+        Sequence number to acknowledge.
+    limit : :py:`Out(16)`
+        Credit to offer. Stays as it is while :py:`freeze`.
+    freeze : :py:`In(1)`
+    """
+
+    def __init__(self):
+        super().__init__({
+            "opened": Out(1), "acked": Out(1), "limited": Out(1), "argument": Out(16),
+            "seq": Out(8), "nack": Out(1), "answer": Out(1), "reason": Out(Nack),
+            "accepted": Out(1), "expected": Out(8), "limit": Out(16), "freeze": In(1),
+        })
+
+
+class LinkReceiver(wiring.Component):
+    """Bytes of frames to the host's stream.
+
+    The payload of a frame is written to the ring as it comes, behind what is committed; it is
+    committed, or forgotten, at the frame's end. A byte is taken every ten clocks.
+
+    Parameters
+    ----------
+    rx_bytes : :class:`int`
+        Size of the ring, a power of two, 512 at least.
+
+    Members
+    -------
+    i : :py:`In(stream.Signature(8))`
+        Bytes from the line.
+    error : :py:`In(1)`
+        A byte from the line was lost.
+    o : :py:`Out(stream.Signature(8))`
+        The host's stream.
+    news : :py:`Out(LinkNews())`
+        For the sending half.
+    crc_error, gap, overflow : :py:`Out(1)`
+        Pulse for each event of that name, see :data:`ionspike.spec.wire.COUNTERS`.
+    idle : :py:`Out(1)`
+        Nothing is being received, the ring is empty.
+    """
+
+    def __init__(self, rx_bytes):
+        if rx_bytes < 512 or rx_bytes > 32768 or rx_bytes & (rx_bytes - 1):
+            raise ValueError(f"rx_bytes must be a power of two from 512 to 32768, not {rx_bytes}")
+        self.rx_bytes = rx_bytes
+        super().__init__({
+            "i": In(stream.Signature(8)),
+            "error": In(1),
+            "o": Out(stream.Signature(8)),
+            "news": Out(LinkNews()),
+            "crc_error": Out(1),
+            "gap": Out(1),
+            "overflow": Out(1),
+            "idle": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        news = self.news
+        m.submodules.decoder = decoder = Decoder()
+        m.submodules.crc = crc = CRC32()
+        m.submodules.ring = ring = memory.Memory(shape=8, depth=self.rx_bytes, init=[])
+        ring_w, ring_r = ring.write_port(), ring.read_port(domain="comb")
+
+        # The room of the ring that is not offered leaves place for a frame's CRC, and for control
+        # frames when the rest is full.
+        free  = self.rx_bytes - 2 * CRC_BYTES
+        limit = Signal(16, init=free)
+        start = Signal.like(ring_w.addr, init=free)     # of the payload of the frame under way
+        place = Signal.like(ring_w.addr)                # of its next byte
+        read  = limit[:len(start)]
+
+        # Reading and writing exclude each other, so that the ring needs no logic for both at the
+        # same address; a read waits for a clock at most.
+        fetch = Signal()
+        m.d.comb += fetch.eq((read != start) & (~self.o.valid | self.o.ready)
+                             & ~ring_w.en & ~news.freeze)
+        m.d.comb += ring_r.addr.eq(read)
+        with m.If(fetch):
+            m.d.sync += self.o.payload.eq(ring_r.data)
+            m.d.sync += self.o.valid.eq(1)
+            m.d.sync += limit.eq(limit + 1)
+        with m.Elif(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+
+        # Number of the payload byte that comes next; the two before are kind and seq.
+        HEAD, LONGEST = 254, PAYLOAD_BYTES + CRC_BYTES
+        count    = Signal(8, init=HEAD)
+        header   = count[1:] == HEAD >> 1
+        is_open  = Signal()
+        is_data  = Signal()
+        is_ack   = Signal()
+        broken   = Signal()
+        crowded  = Signal()     # the frame finds no room in the ring
+        gap_told = Signal()
+
+        frame = decoder.o
+        byte  = frame.p.byte
+        taken = Signal()
+        connect(m, flipped(self.i), decoder.i)
+        m.d.comb += [
+            frame.ready.eq(crc.i.ready),
+            taken.eq(frame.valid & frame.ready),
+            crc.i.valid.eq(taken & ~frame.p.end),
+            crc.i.payload.eq(byte),
+            crc.clear.eq(taken & frame.p.end),
+            ring_w.addr.eq(place),
+            ring_w.data.eq(byte),
+        ]
+        m.d.sync += place.eq(start + count)
+
+        with m.If(taken & ~frame.p.end & ~broken):
+            m.d.sync += count.eq(count + 1)
+            with m.Switch(count):
+                with m.Case(HEAD):
+                    m.d.sync += is_open.eq(byte == Kind.OPEN)
+                    m.d.sync += is_data.eq(byte == Kind.DATA)
+                    m.d.sync += is_ack.eq(byte == Kind.ACK)
+                with m.Case(HEAD + 1):
+                    m.d.sync += news.seq.eq(byte)
+                with m.Case(0, 1):
+                    m.d.sync += news.argument.eq(Cat(news.argument[8:], byte))
+                with m.Case(2):
+                    m.d.sync += news.nack.eq(byte != Nack.OK)
+                with m.Case(LONGEST):
+                    m.d.sync += broken.eq(1)
+            # At the frame's start both are equal because the ring is empty; it never is full then.
+            with m.If((place == read) & (count != 0) & ~header):
+                m.d.sync += crowded.eq(1)
+            with m.Elif(~header & ~crowded & (count != LONGEST)):
+                m.d.comb += ring_w.en.eq(1)
+
+        sound = frame.p.whole & crc.match & ~broken
+        ahead = Signal(8)
+        m.d.comb += ahead.eq(news.seq - news.expected)
+
+        def answer(reason):
+            m.d.comb += news.answer.eq(1)
+            m.d.comb += news.reason.eq(reason)
+
+        with m.If(taken & frame.p.end):
+            m.d.sync += count.eq(HEAD)
+            m.d.sync += broken.eq(0)
+            m.d.sync += crowded.eq(0)
+            with m.If((count == HEAD) & frame.p.whole & ~broken):
+                pass    # delimiters between frames
+            with m.Elif(sound & is_open & (count == CRC_BYTES + 2)):
+                m.d.comb += news.opened.eq(1)
+                answer(Nack.OK)
+                m.d.comb += news.accepted.eq(1)
+                m.d.sync += news.expected.eq(0)
+                m.d.sync += gap_told.eq(0)
+                m.d.sync += limit.eq(limit.init)
+                m.d.sync += start.eq(start.init)
+                m.d.sync += self.o.valid.eq(0)
+            with m.Elif(sound & is_ack & ((count == CRC_BYTES) | (count == CRC_BYTES + 3))):
+                m.d.comb += news.acked.eq(1)
+                m.d.comb += news.limited.eq(count[0])
+            with m.Elif(sound & is_data & ~header & (count[2:] != 0)):
+                with m.If(ahead[7]):
+                    answer(Nack.OK)
+                with m.Elif(ahead != 0):
+                    m.d.comb += self.gap.eq(1)
+                    m.d.sync += gap_told.eq(1)
+                    with m.If(~gap_told):
+                        answer(Nack.GAP)
+                with m.Elif(crowded):
+                    m.d.comb += self.overflow.eq(1)
+                    m.d.sync += gap_told.eq(1)
+                    answer(Nack.FULL)
+                with m.Else():
+                    answer(Nack.OK)
+                    m.d.comb += news.accepted.eq(1)
+                    m.d.sync += news.expected.eq(news.expected + 1)
+                    m.d.sync += gap_told.eq(0)
+                    m.d.sync += start.eq(place - CRC_BYTES)
+            with m.Else():
+                m.d.comb += self.crc_error.eq(1)
+                m.d.sync += gap_told.eq(1)
+                answer(Nack.CORRUPT)
+
+        # More credit is worth an ACK of its own every quarter of the ring.
+        with m.If(fetch & limit[:(self.rx_bytes // 4).bit_length() - 1].all()):
+            m.d.comb += news.answer.eq(1)
+
+        with m.If(self.error):
+            m.d.sync += broken.eq(1)
+
+        m.d.comb += news.limit.eq(limit)
+        m.d.comb += self.idle.eq(~self.i.valid & crc.i.ready & (read == start) & ~self.o.valid)
+        return m

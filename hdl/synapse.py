@@ -1,0 +1,155 @@
+from amaranth import *
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ionspike.hdl.weights import WeightMemory
+from ionspike.spec.formats import ACC_BITS, WEIGHT_BITS
+from ionspike.spec.shape import CoreShape
+
+__all__ = ["Synapses"]
+
+
+class Synapses(wiring.Component):
+    """Fan-out rows, weights and accumulators: every event adds its source's rows.
+
+    A row is ``length`` words from ``base`` on, each added to one group of ``lanes`` accumulators
+    from ``first`` on, in slot ``(slot + delay) mod delay_slots``. Every addition saturates at 16
+    bits. Golden model: :mod:`ionspike.sim.synapse`.
+
+    One word per clock, also from row to row and event to event: the next descriptor waits in the
+    output latch of its memory. Two consecutive words for one group of one slot cost a clock more,
+    and so does a source without a row. A word's sums are written two clocks after its address.
+
+    Members
+    -------
+    i : :py:`In(stream of sources)`
+    slot : :py:`In(slot_bits)`
+        Slot of the tick that runs.
+    idle : :py:`Out(1)`
+        No event is under way; the accumulators are settled.
+    word, saturated : :py:`Out(1)`, :py:`Out(range(lanes + 1))`
+        A word was added; how many of its additions were clamped.
+    acc_slot, acc_group, acc_data : accumulators of a group, a clock later, while ``idle``
+    clear : :py:`In(1)`
+        Zero the accumulators of ``clear_slot``, ``clear_group``; only while ``idle``.
+    access : :py:`In(1)`
+        Descriptors and weights belong to the bus; only while ``idle``.
+    bus_addr, fanout_write, weight_write, w_data, fanout_data, weight_data : bus side
+    """
+
+    def __init__(self, shape: CoreShape):
+        self.shape = shape
+        lanes = shape.lanes
+        super().__init__({
+            "i": In(stream.Signature(range(shape.sources))),
+            "slot": In(shape.slot_bits),
+            "idle": Out(1),
+            "word": Out(1),
+            "saturated": Out(range(lanes + 1)),
+            "acc_slot": In(shape.slot_bits),
+            "acc_group": In(shape.group_bits),
+            "acc_data": Out(data.ArrayLayout(signed(ACC_BITS), lanes)),
+            "clear": In(1),
+            "clear_slot": In(shape.slot_bits),
+            "clear_group": In(shape.group_bits),
+            "access": In(1),
+            "bus_addr": In(max(shape.word_bits, range(shape.sources).stop.bit_length())),
+            "fanout_write": In(2),
+            "weight_write": In(lanes // 2),
+            "w_data": In(16),
+            "fanout_data": Out(32),
+            "weight_data": Out(WEIGHT_BITS * lanes),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        shape = self.shape
+        row = data.StructLayout(dict(shape.descriptor_fields))
+
+        m.submodules.fanout = fanout = memory.Memory(shape=32, depth=shape.sources, init=[])
+        f_read, f_write = fanout.read_port(), fanout.write_port(granularity=16)
+        m.submodules.weights = weights = WeightMemory(shape)
+        m.submodules.accumulators = accumulators = memory.Memory(
+            shape=ACC_BITS * shape.lanes, depth=shape.delay_slots << shape.group_bits, init=[])
+        a_read, a_write = accumulators.read_port(), accumulators.write_port()
+
+        # Descriptor in the latch of its memory: `source` is where it came from.
+        latched = data.View(row, f_read.data[:row.size])
+        have, take, fetch, chain = Signal(), Signal(), Signal(), Signal()
+        source = Signal(range(shape.sources))
+        address = Signal.like(source)
+        m.d.comb += [
+            chain.eq(have & latched.more & latched.enable),
+            address.eq(Mux(chain, source + 1, self.i.payload)),
+            fetch.eq((~have | take) & (chain | self.i.valid)),
+            self.i.ready.eq((~have | take) & ~chain & ~self.access),
+            f_read.addr.eq(Mux(self.access, self.bus_addr, address)),
+            f_read.en.eq(fetch | self.access),
+            f_write.addr.eq(self.bus_addr),
+            f_write.data.eq(self.w_data.replicate(2)),
+            f_write.en.eq(self.fanout_write),
+            self.fanout_data.eq(f_read.data),
+        ]
+        with m.If(~self.access):
+            with m.If(fetch):
+                m.d.sync += [have.eq(1), source.eq(address)]
+            with m.Elif(take):
+                m.d.sync += have.eq(0)
+
+        # The row being walked; a word is issued each clock unless it would meet itself.
+        walking, last, stall = Signal(), Signal(), Signal()
+        base = Signal(shape.word_bits)
+        group = Signal(shape.group_bits)
+        slot = Signal(shape.slot_bits)
+        left = Signal(shape.group_bits)
+        adding = Signal()
+        target, target_added = (Signal(shape.slot_bits + shape.group_bits) for _ in range(2))
+        m.d.comb += [
+            target.eq(Cat(group, slot)),
+            last.eq(left == 0),
+            stall.eq(adding & (target == target_added)),
+            take.eq(have & (~walking | (last & ~stall))),
+        ]
+        with m.If(take):
+            m.d.sync += [
+                walking.eq(latched.enable), base.eq(latched.base), group.eq(latched.first),
+                left.eq(latched.length), slot.eq(self.slot + latched.delay)]
+        with m.Elif(walking & ~stall):
+            m.d.sync += [
+                walking.eq(~last), base.eq(base + 1), group.eq(group + 1), left.eq(left - 1)]
+        m.d.sync += [adding.eq(walking & ~stall), target_added.eq(target)]
+        m.d.comb += [
+            weights.addr.eq(Mux(self.access, self.bus_addr, base)),
+            weights.read.eq(walking | (self.access & (self.weight_write == 0))),
+            weights.write.eq(self.weight_write),
+            weights.w_data.eq(self.w_data),
+            self.weight_data.eq(weights.r_data),
+            a_read.addr.eq(Mux(walking, target, Cat(self.acc_group, self.acc_slot))),
+            self.acc_data.eq(a_read.data),
+            self.idle.eq(~(have | walking | adding)),
+        ]
+
+        # Sums, clamped; while nothing is added the same port clears.
+        summed = data.View(data.ArrayLayout(signed(ACC_BITS), shape.lanes), a_write.data)
+        clamped = Signal(shape.lanes)
+        for lane in range(shape.lanes):
+            weight = weights.r_data[WEIGHT_BITS * lane:WEIGHT_BITS * (lane + 1)].as_signed()
+            total = Signal(signed(ACC_BITS + 1), name=f"total_{lane}")
+            m.d.comb += [
+                total.eq(self.acc_data[lane] + weight),
+                clamped[lane].eq(adding & (total[-1] != total[-2])),
+                summed[lane].eq(Mux(total[-1] == total[-2], total,
+                                    Cat((~total[-1]).replicate(ACC_BITS - 1), total[-1]))),
+            ]
+            with m.If(~adding):
+                m.d.comb += summed[lane].eq(0)
+        m.d.comb += [
+            a_write.addr.eq(Mux(adding, target_added, Cat(self.clear_group, self.clear_slot))),
+            a_write.en.eq(adding | self.clear),
+        ]
+        # Counted a clock late, off the path of the sums.
+        clamped_before = Signal.like(clamped)
+        m.d.sync += [clamped_before.eq(clamped), self.word.eq(adding)]
+        m.d.comb += self.saturated.eq(sum(clamped_before[k] for k in range(shape.lanes)))
+
+        return m

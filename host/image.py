@@ -1,0 +1,85 @@
+"""What a board is loaded with: the one object that feeds gateware and golden model alike."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ionspike.spec import formats as fmt
+from ionspike.spec import wire
+from ionspike.spec.shape import CoreShape
+
+__all__ = ["Image"]
+
+
+@dataclass(frozen=True)
+class Image:
+    """Contents of every loadable memory and register of a core.
+
+    Parameters
+    ----------
+    shape : sizes of the core it is for.
+    registers : values by name, see :data:`ionspike.spec.wire.REGISTERS`.
+    weights : int8 ``[words used, lanes]``.
+    fanout : uint32 ``[sources]``, see ``CoreShape.descriptor_fields``.
+    coefficients : uint32 ``[neurons used]``, see ``wire.COEFFICIENT``.
+    feedback, noise : uint16 tables.
+    state : uint16 ``[neurons used, 3]``, the initial state, see ``wire.STATE``.
+    """
+
+    shape: CoreShape
+    registers: dict[str, int]
+    weights: NDArray[np.int8]
+    fanout: NDArray[np.uint32]
+    coefficients: NDArray[np.uint32]
+    feedback: NDArray[np.uint16]
+    noise: NDArray[np.uint16]
+    state: NDArray[np.uint16] = field(default=None)  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.state is None:
+            object.__setattr__(self, "state", np.zeros((self.neurons, 3), np.uint16))
+        expected = {
+            "weights": (self.weights.shape[0], self.shape.lanes), "fanout": (self.shape.sources,),
+            "coefficients": (self.neurons,), "feedback": (fmt.H_ENTRIES,),
+            "noise": (fmt.NOISE_ENTRIES,), "state": (self.neurons, 3)}
+        for name, shape in expected.items():
+            if (got := getattr(self, name).shape) != shape:
+                raise ValueError(f"image: {name} must have shape {shape}, not {got}")
+        if len(self.weights) > self.shape.words:
+            raise ValueError(f"image: {len(self.weights)} weight words, "
+                             f"the core has {self.shape.words}")
+
+    @property
+    def neurons(self) -> int:
+        """Neurons that a tick updates."""
+        return self.registers["groups_used"] * self.shape.lanes
+
+    def writes(self) -> Iterator[tuple[int, NDArray[np.uint16]]]:
+        """``(address, words)`` of everything a board must be told, registers first."""
+        for name, value in self.registers.items():
+            yield (wire.address(wire.Space.REGISTERS, wire.register(name).offset),
+                   np.array([value], np.uint16))
+        for space, words in (
+                (wire.Space.FEEDBACK, self.feedback), (wire.Space.AUX, self.noise),
+                (wire.Space.FANOUT, self.fanout.astype("<u4").view("<u2")),
+                (wire.Space.COEFFICIENTS, self.coefficients.astype("<u4").view("<u2")),
+                (wire.Space.WEIGHTS, np.ascontiguousarray(self.weights).view("<u2").ravel())):
+            yield wire.address(space), words
+        yield from self.state_writes()
+
+    def state_writes(self) -> Iterator[tuple[int, NDArray[np.uint16]]]:
+        """The writes of the initial state alone, without what CLEAR does anyway."""
+        if self.state.any():
+            padded = np.zeros((len(self.state), wire.STATE_STRIDE), np.uint16)
+            padded[:, :3] = self.state
+            yield wire.address(wire.Space.STATE), padded.ravel()
+
+    def digest(self) -> str:
+        """SHA-256 over the contents, in hexadecimal."""
+        sha = hashlib.sha256(repr((self.shape, sorted(self.registers.items()))).encode())
+        for name in ("weights", "fanout", "coefficients", "feedback", "noise", "state"):
+            sha.update(np.ascontiguousarray(getattr(self, name)).tobytes())
+        return sha.hexdigest()

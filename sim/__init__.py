@@ -1,0 +1,1 @@
+"""Golden model, cocotb testbenches and the virtual board."""

@@ -1,0 +1,126 @@
+"""Golden model of :mod:`ionspike.hdl.synapse`: fan-out rows and saturating accumulators."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ionspike.host.image import Image
+from ionspike.spec import formats as fmt
+
+__all__ = ["Fanout", "rows"]
+
+_MAX = (1 << fmt.ACC_BITS - 1) - 1
+_MIN = -_MAX - 1
+
+
+def rows(image: Image, source: int) -> list[tuple[int, int, int, int]]:
+    """``(base word, first group, words, delay)`` of each row of a source, in order."""
+    found = []
+    for entry in range(source, image.shape.sources):
+        fields, word = {}, int(image.fanout[entry])
+        for name, width in image.shape.descriptor_fields:
+            fields[name], word = word & ((1 << width) - 1), word >> width
+        if not fields["enable"]:
+            break
+        found.append((fields["base"], fields["first"], fields["length"] + 1, fields["delay"]))
+        if not fields["more"]:
+            break
+    return found
+
+
+class Fanout:
+    """The synapses of all trials.
+
+    Every addition of a weight saturates at 16 bits. In trials where no order of a tick's additions
+    can reach the limits, sums are taken at once; in others one row after the other, as the
+    gateware does.
+
+    Raises
+    ------
+    ValueError
+        For a descriptor that leaves the core's groups or the image's weights.
+    """
+
+    def __init__(self, image: Image, trials: int):
+        shape = image.shape
+        self.slots, self.inputs, self.used = shape.delay_slots, shape.inputs, image.neurons
+        self._rows: list[list[tuple[int, slice, NDArray[np.int32]]]] = []
+        self._words = np.zeros(shape.sources, np.int64)
+        # By delay: weights, and what they can add at most in either direction.
+        dense: dict[int, NDArray[np.float32]] = {}
+        for source in range(shape.sources):
+            entry = []
+            for base, first, length, delay in rows(image, source):
+                if first + length > shape.groups or base + length > len(image.weights):
+                    raise ValueError(f"fan-out of source {source}: words {base} to "
+                                     f"{base + length - 1}, groups {first} to {first + length - 1} "
+                                     f"leave the {len(image.weights)} words or "
+                                     f"{shape.groups} groups")
+                target = slice(first * shape.lanes, (first + length) * shape.lanes)
+                weights = image.weights[base:base + length].ravel().astype(np.int32)
+                entry.append((delay, target, weights))
+                if delay not in dense:
+                    dense[delay] = np.zeros((2, shape.sources, shape.neurons), np.float32)
+                dense[delay][:, source, target] += weights, np.abs(weights)
+                self._words[source] += length
+            self._rows.append(entry)
+        bound = sum((both[1].sum(axis=0) for both in dense.values()), np.zeros(shape.neurons))
+        self._unsaturable = bool((bound <= _MAX).all())
+        # Without the columns that no source reaches. Sums in float are exact below 2**24.
+        self._dense = {}
+        for delay, both in sorted(dense.items()):
+            if len(reached := np.flatnonzero(both[1].any(axis=0))):
+                columns = slice(int(reached[0]), int(reached[-1]) + 1)
+                self._dense[delay] = columns, *np.ascontiguousarray(both[:, :, columns])
+        self.accumulators = np.zeros((trials, self.slots, shape.neurons), np.int32)
+        self.clear()
+
+    def clear(self) -> None:
+        self.accumulators[:] = 0
+
+    def add(self, inputs: NDArray[np.bool_], spikes: NDArray[np.bool_],
+            tick: int) -> tuple[int, int]:
+        """Add one tick's events; returns words added and lane additions clamped."""
+        events = np.zeros((len(inputs), len(self._words)), bool)
+        events[:, :self.inputs] = inputs
+        events[:, self.inputs:self.inputs + spikes.shape[1]] = spikes
+        counts = np.count_nonzero(events, axis=0)
+        active = np.flatnonzero(counts)
+        words = int(counts[active] @ self._words[active])
+        if not words:
+            return 0, 0
+        chosen = events[:, active].astype(np.float32)
+        careful = np.zeros(len(events), bool)
+        sums = []
+        for delay, (columns, weights, most) in self._dense.items():
+            slot = self.accumulators[:, (tick + delay) % self.slots, columns]
+            sums.append((slot, chosen @ weights[active]))
+            if not self._unsaturable:
+                careful |= (np.abs(slot) + chosen @ most[active] > _MAX).any(axis=1)
+        if not careful.any():
+            for slot, total in sums:
+                slot += total.astype(np.int32)
+            return words, 0
+        for slot, total in sums:
+            slot[~careful] += total[~careful].astype(np.int32)
+        return words, self._add_in_order(np.flatnonzero(careful), events, tick)
+
+    def _add_in_order(self, trials: NDArray[np.int64], events: NDArray[np.bool_],
+                      tick: int) -> int:
+        saturated = 0
+        events = events[trials]
+        for source in np.flatnonzero(events.any(axis=0)):
+            chosen = trials[events[:, source]]
+            for delay, target, weights in self._rows[source]:
+                slot = (tick + delay) % self.slots
+                total = self.accumulators[chosen, slot, target] + weights
+                clipped = total.clip(_MIN, _MAX)
+                self.accumulators[chosen, slot, target] = clipped
+                saturated += int(np.count_nonzero(clipped != total))
+        return saturated
+
+    def take(self, tick: int) -> NDArray[np.int32]:
+        """The drive of this tick, ``[trials, neurons used]``; its accumulators become zero."""
+        slot = self.accumulators[:, tick % self.slots, :self.used]
+        drive = slot.copy()
+        slot[:] = 0
+        return drive
