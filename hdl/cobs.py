@@ -35,26 +35,23 @@ class Decoder(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        left  = Signal(8, init=1)   # the next byte is a code if this is 1
-        fresh = Signal(init=1)      # ... the frame's first, which stands for no zero
+        begun = Signal()    # the frame's first code, which stands for no zero, has come
+        left  = Signal(8, reset_less=True)      # the next byte is a code if this is 1
 
         delimiter = self.i.payload == 0
-        code      = left == 1
-
+        code = Signal()
         m.d.comb += [
-            self.o.valid.eq(self.i.valid & (delimiter | ~fresh)),
-            self.o.p.byte.eq(Mux(code, 0, self.i.payload)),
+            code.eq(~begun | (left == 1)),
+            self.o.valid.eq(self.i.valid & (delimiter | begun)),
+            self.o.p.byte.eq(self.i.payload & ~code.replicate(8)),
             self.o.p.end.eq(delimiter),
             self.o.p.whole.eq(code),
-            self.i.ready.eq(self.o.ready | (fresh & ~delimiter)),
+            self.i.ready.eq(self.o.ready | ~(delimiter | begun)),
         ]
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += fresh.eq(delimiter)
-            m.d.sync += left.eq(left - 1)
-            with m.If(delimiter):
-                m.d.sync += left.eq(1)
-            with m.Elif(code):
-                m.d.sync += left.eq(self.i.payload)
+            m.d.sync += begun.eq(~delimiter)
+            # Adds 0 instead of -1 where it does not matter: then choice and sum are one LUT a bit.
+            m.d.sync += left.eq(Mux(code, self.i.payload, left + ~code.replicate(8)))
 
         return m
 
@@ -63,14 +60,12 @@ class Patcher(wiring.Component):
     """Encodes a frame in place while it is written to memory, and ends it with the delimiter.
 
     The place of a zero is left open and later filled with the distance to the next. One byte per
-    clock; a frame of n bytes takes n + 2 places, from :py:`base` on.
+    clock; a frame of n bytes takes n + 2 places, from 0 on.
 
     Members
     -------
     start : :py:`In(1)`
-        Begins a frame at :py:`base`.
-    base : :py:`In(8)`
-        Where.
+        Begins a frame.
     strobe : :py:`In(1)`
         Appends :py:`byte`.
     byte : :py:`In(8)`
@@ -86,11 +81,10 @@ class Patcher(wiring.Component):
     """
 
     start: In(1)
-    base: In(8)
     strobe: In(1)
     byte: In(8)
     finish: In(1)
-    place: Out(8)
+    place: Out(8, init=1)
     address: Out(8)
     data: Out(8)
     write: Out(1)
@@ -113,7 +107,7 @@ class Patcher(wiring.Component):
         with m.If(self.write & zero):
             m.d.sync += code.eq(self.place)
         with m.If(self.start):
-            m.d.sync += code.eq(self.base)
-            m.d.sync += self.place.eq(self.base + 1)
+            m.d.sync += code.eq(code.init)
+            m.d.sync += self.place.eq(self.place.init)
 
         return m

@@ -8,8 +8,8 @@ __all__ = ["CRC32"]
 
 #: x**32 + x**26 + ... + 1, lowest power in the highest bit.
 POLYNOMIAL = 0xEDB88320
-#: What the register holds after any message followed by its own CRC.
-RESIDUE = 0xDEBB20E3
+#: The CRC of any message that is followed by its own CRC.
+RESIDUE = 0x2144DF1C
 
 
 class CRC32(wiring.Component):
@@ -24,10 +24,9 @@ class CRC32(wiring.Component):
     i : :py:`In(stream.Signature(8))`
         Bytes of the message.
     expel : :py:`In(1)`
-        Instead of a byte of the message, the bytes taken while this is set are void and shift
-        :py:`value` to the right.
+        Bytes taken while this is set are none of the message; they shift :py:`value` by a byte.
     value : :py:`Out(32)`
-        The complement of the CRC, if :py:`i.ready`. Sent lowest byte first.
+        The CRC, if :py:`i.ready`. Its lowest byte goes first.
     match : :py:`Out(1)`
         The message ended in its own CRC, if :py:`i.ready`.
     """
@@ -35,28 +34,34 @@ class CRC32(wiring.Component):
     clear: In(1)
     i: In(stream.Signature(8))
     expel: In(1)
-    value: Out(32, init=0xFFFFFFFF)
+    value: Out(32)
     match: Out(1)
 
     def elaborate(self, platform):
         m = Module()
 
-        data  = Signal(8)
+        data  = Signal(8, reset_less=True)
+        void  = Signal(reset_less=True)
         count = Signal(4)   # 8 to 15 while a byte is shifted
 
         m.d.comb += self.i.ready.eq(~count[3])
         m.d.comb += self.match.eq(self.value == RESIDUE)
 
-        feedback = (self.value[0] ^ data[0]) & ~self.expel
+        # The register holds the complement of what textbooks have in it: it begins with zeros,
+        # and what it ends with is sent as it is.
+        feedback = Signal()
+        m.d.comb += feedback.eq(~(self.value[0] ^ data[0]) & ~void)
         with m.If(count[3]):
             m.d.sync += count.eq(count + 1)
             m.d.sync += data.eq(data >> 1)
-            m.d.sync += self.value.eq((self.value >> 1) ^ Mux(feedback, POLYNOMIAL, 0))
+            m.d.sync += self.value.eq(
+                Cat(self.value[1:], 1) ^ (feedback.replicate(32) & POLYNOMIAL))
         with m.Elif(self.i.valid):
             m.d.sync += count.eq(8)
             m.d.sync += data.eq(self.i.payload)
+            m.d.sync += void.eq(self.expel)
         with m.If(self.clear):
             m.d.sync += count.eq(0)
-            m.d.sync += self.value.eq(self.value.init)
+            m.d.sync += self.value.eq(0)
 
         return m

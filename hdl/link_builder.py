@@ -23,6 +23,14 @@ class Order(enum.Enum, shape=2):
     HELLO = 3
 
 
+class State(enum.Enum):
+    REST = 0
+    BODY = 1
+    CRC = 2
+    CODE = 3
+    DELIMITER = 4
+
+
 class FrameBuilder(wiring.Component):
     """Writes one encoded frame after the other, nine clocks per byte.
 
@@ -35,6 +43,8 @@ class FrameBuilder(wiring.Component):
 
     Members
     -------
+    abort : :py:`In(1)`
+        Leaves the frame being built unfinished.
     order : :py:`In(Order)`
         What to build next; to be held until :py:`begun`.
     begun : :py:`Out(1)`
@@ -53,6 +63,8 @@ class FrameBuilder(wiring.Component):
         Contents of the frames.
     freeze, told : :py:`Out(1)`
         :py:`limit` must not change; :py:`reason` has been taken.
+    resting : :py:`Out(1)`
+        Nothing is being built.
     address, data, write : :py:`Out`
         The memory's write port, within the slot.
     """
@@ -62,11 +74,11 @@ class FrameBuilder(wiring.Component):
             raise ValueError(f"the payload of HELLO has {hello_size()} bytes, not {len(hello)}")
         self.hello = bytes(hello)
         super().__init__({
-            "order": In(Order), "begun": Out(1), "what": Out(Order),
+            "abort": In(1), "order": In(Order), "begun": Out(1), "what": Out(Order),
             "done": Out(1), "stall": In(1),
             "i": In(stream.Signature(8)), "open": Out(1), "close": In(1),
             "head": In(8), "expected": In(8), "limit": In(16), "reason": In(Nack), "nonce": In(16),
-            "freeze": Out(1), "told": Out(1),
+            "freeze": Out(1), "told": Out(1), "resting": Out(1),
             "address": Out(8), "data": Out(8), "write": Out(1),
         })
 
@@ -75,98 +87,96 @@ class FrameBuilder(wiring.Component):
         m.submodules.crc = crc = CRC32()
         m.submodules.patcher = patcher = Patcher()
 
+        state = Signal(State)
         what  = self.what
         place = patcher.place
         byte  = patcher.byte
         tail  = Signal(2)       # bytes of the CRC written
+        end   = Signal()
 
         m.d.comb += [
+            patcher.start.eq(self.resting),
+            patcher.strobe.eq(crc.i.valid & crc.i.ready),
+            crc.clear.eq(self.resting),
             crc.i.payload.eq(byte),
-            crc.i.valid.eq(patcher.strobe),
-            patcher.base.eq(Mux(self.order == Order.ACK, ACK_BASE, 0)),
-            self.address.eq(patcher.address),
+            self.resting.eq(state == State.REST),
+            self.address.eq(patcher.address | Mux(what == Order.ACK, ACK_BASE, 0)),
             self.data.eq(patcher.data),
             self.write.eq(patcher.write),
         ]
 
-        def put(value):
-            m.d.comb += byte.eq(value)
-            m.d.comb += patcher.strobe.eq(crc.i.ready)
+        # Places modulo 4 choose among the bytes that are not constant; the nonce is at 9 and 10.
+        nonce_at = 3 + sum(size for _, size in HELLO[:[name for name, _ in HELLO].index("nonce")])
+        assert nonce_at % 4 == 1
+        is_data, is_ack, is_hello = (what == order for order in (Order.DATA, Order.ACK, Order.HELLO))
+        nonce = is_hello & (place[2:6] == nonce_at // 4)
+        limit = is_ack & (place != 1)
+        fixed = Signal(8)
+        with m.If(is_hello):
+            table = [0, Kind.HELLO, 0, *self.hello]
+            m.d.comb += fixed.eq(Array(Const(k, 8) for k in table)[place[:6]])
+        with m.Elif(place == 1):
+            m.d.comb += fixed.eq(Mux(is_data, Kind.DATA, Kind.ACK))
+        varied = Signal(8)
+        with m.Switch(place[:2]):
+            with m.Case(0):
+                m.d.comb += varied.eq(self.limit[8:] & limit.replicate(8))
+            with m.Case(1):
+                m.d.comb += varied.eq(Mux(nonce, self.nonce[:8], Mux(limit, self.reason, 0)))
+            with m.Case(2):
+                m.d.comb += varied.eq(Mux(nonce, self.nonce[8:], Mux(
+                    is_ack, self.expected, Mux(is_data, self.head, 0))))
+            with m.Case(3):
+                m.d.comb += varied.eq(self.limit[:8] & limit.replicate(8))
 
-        with m.FSM():
-            with m.State("Rest"):
-                m.d.comb += patcher.start.eq(1)
-                m.d.comb += crc.clear.eq(1)
-                m.d.sync += what.eq(self.order)
+        header = place[2:] == 0     # or the byte after it
+        with m.Switch(state):
+            with m.Case(State.REST):
                 with m.If(self.order != Order.NONE):
+                    m.d.sync += what.eq(self.order)
                     m.d.comb += self.begun.eq(1)
-                    m.next = "Kind"
+                    m.d.sync += state.eq(State.BODY)
 
-            with m.State("Kind"):
-                put(Mux(what == Order.DATA, Kind.DATA, Mux(what == Order.ACK, Kind.ACK, Kind.HELLO)))
-                m.next = "Seq"
-
-            with m.State("Seq"):
-                put(Mux(what == Order.ACK, self.expected, self.head))
-                with m.If(crc.i.ready):
-                    m.next = "Control"
-                    with m.If(what == Order.DATA):
-                        m.next = "Data"
-
-            with m.State("Data"):
-                m.d.comb += byte.eq(self.i.payload)
-                with m.If((place == 3 + PAYLOAD_BYTES) | self.close):
-                    with m.If(crc.i.ready):
-                        m.next = "CRC"
-                with m.Else():
+            with m.Case(State.BODY):
+                m.d.comb += crc.i.valid.eq(1)
+                m.d.comb += byte.eq(fixed | varied)
+                with m.If(is_ack):
+                    # Nine clocks are between the two halves of the limit.
+                    m.d.comb += self.freeze.eq(place[2])
+                    m.d.comb += end.eq(place[:3] == 5)
+                    m.d.comb += self.told.eq(crc.i.ready & end)
+                with m.Elif(is_hello):
+                    m.d.comb += end.eq(place[:6] == 2 + len(self.hello))
+                with m.Elif(~header | (place[:2] == 3)):
+                    m.d.comb += byte.eq(self.i.payload)
+                    m.d.comb += end.eq((place == 3 + PAYLOAD_BYTES) | self.close)
+                    m.d.comb += crc.i.valid.eq(self.i.valid & ~end)
+                    m.d.comb += self.i.ready.eq(crc.i.ready & ~end)
                     m.d.comb += self.open.eq(crc.i.ready)
-                    m.d.comb += self.i.ready.eq(crc.i.ready)
-                    m.d.comb += patcher.strobe.eq(crc.i.ready & self.i.valid)
+                with m.If(crc.i.ready & end):
+                    m.d.sync += state.eq(State.CRC)
 
-            with m.State("Control"):
-                # Two clocks, nine apart, take the limit.
-                m.d.comb += self.freeze.eq(1)
-                with m.If(what == Order.ACK):
-                    with m.Switch(place[:3]):
-                        with m.Case(3):
-                            put(self.limit[:8])
-                        with m.Case(4):
-                            put(self.limit[8:])
-                        with m.Default():
-                            put(self.reason)
-                            with m.If(crc.i.ready):
-                                m.d.comb += self.told.eq(1)
-                                m.next = "CRC"
-                with m.Else():
-                    nonce_at = 3
-                    for name, size in HELLO:
-                        if name == "nonce":
-                            break
-                        nonce_at += size
-                    with m.Switch(place[:6]):
-                        for k, value in enumerate(self.hello, 3):
-                            with m.Case(k):
-                                put(value if not nonce_at <= k < nonce_at + 2 else
-                                    self.nonce.word_select(k - nonce_at, 8))
-                    with m.If(crc.i.ready & (place[:6] == 2 + len(self.hello))):
-                        m.next = "CRC"
-
-            with m.State("CRC"):
-                put(~crc.value[:8])
+            with m.Case(State.CRC):
+                m.d.comb += byte.eq(crc.value[:8])
                 m.d.comb += crc.expel.eq(1)
+                m.d.comb += crc.i.valid.eq(1)
                 with m.If(crc.i.ready):
                     m.d.sync += tail.eq(tail + 1)
                     with m.If(tail == 3):
-                        m.next = "Code"
+                        m.d.sync += state.eq(State.CODE)
 
-            with m.State("Code"):
+            with m.Case(State.CODE):
                 m.d.comb += patcher.finish.eq(1)
-                m.next = "Delimiter"
+                m.d.sync += state.eq(State.DELIMITER)
 
-            with m.State("Delimiter"):
+            with m.Case(State.DELIMITER):
                 m.d.comb += patcher.finish.eq(1)
                 m.d.comb += self.done.eq(1)
                 with m.If(~self.stall):
-                    m.next = "Rest"
+                    m.d.sync += state.eq(State.REST)
+
+        with m.If(self.abort):
+            m.d.sync += state.eq(State.REST)
+            m.d.sync += tail.eq(0)
 
         return m

@@ -104,9 +104,10 @@ class LinkReceiver(wiring.Component):
         # The room of the ring that is not offered leaves place for a frame's CRC, and for control
         # frames when the rest is full.
         free  = self.rx_bytes - 2 * CRC_BYTES
-        limit = Signal(16, init=free)
-        start = Signal.like(ring_w.addr, init=free)     # of the payload of the frame under way
-        place = Signal.like(ring_w.addr)                # of its next byte
+        # Both are set by OPEN, not by reset, which costs nothing.
+        limit = Signal(16, reset_less=True)
+        start = Signal.like(ring_w.addr, reset_less=True)   # of the payload of the frame under way
+        place = Signal.like(ring_w.addr, reset_less=True)   # of its next byte
         read  = limit[:len(start)]
 
         # Reading and writing exclude each other, so that the ring needs no logic for both at the
@@ -122,13 +123,18 @@ class LinkReceiver(wiring.Component):
         with m.Elif(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
 
-        # Number of the payload byte that comes next; the two before are kind and seq.
-        HEAD, LONGEST = 254, PAYLOAD_BYTES + CRC_BYTES
-        count    = Signal(8, init=HEAD)
-        header   = count[1:] == HEAD >> 1
-        is_open  = Signal()
-        is_data  = Signal()
-        is_ack   = Signal()
+        # More credit is worth an ACK of its own every quarter of the ring.
+        quarter = limit[(self.rx_bytes // 4).bit_length() - 1]
+        told    = Signal()
+        m.d.sync += told.eq(quarter)
+        m.d.comb += news.answer.eq(told != quarter)
+
+        head     = Signal(2)    # bytes of the header that have come
+        count    = Signal(8)    # bytes after it
+        is_open  = Signal(reset_less=True)
+        is_data  = Signal(reset_less=True)
+        is_ack   = Signal(reset_less=True)
+        nack     = Signal(reset_less=True)
         broken   = Signal()
         crowded  = Signal()     # the frame finds no room in the ring
         gap_told = Signal()
@@ -136,40 +142,45 @@ class LinkReceiver(wiring.Component):
         frame = decoder.o
         byte  = frame.p.byte
         taken = Signal()
+        end   = Signal()
+        longest = PAYLOAD_BYTES + CRC_BYTES
         connect(m, flipped(self.i), decoder.i)
         m.d.comb += [
             frame.ready.eq(crc.i.ready),
-            taken.eq(frame.valid & frame.ready),
-            crc.i.valid.eq(taken & ~frame.p.end),
+            taken.eq(frame.valid & frame.ready & ~frame.p.end),
+            end.eq(frame.valid & frame.ready & frame.p.end),
+            crc.i.valid.eq(taken),
             crc.i.payload.eq(byte),
-            crc.clear.eq(taken & frame.p.end),
+            crc.clear.eq(end),
             ring_w.addr.eq(place),
             ring_w.data.eq(byte),
         ]
         m.d.sync += place.eq(start + count)
 
-        with m.If(taken & ~frame.p.end & ~broken):
+        with m.If(taken & ~head[1]):
+            m.d.sync += head.eq(head + 1)
+            with m.If(head[0]):
+                m.d.sync += news.seq.eq(byte)
+            with m.Else():
+                m.d.sync += is_open.eq(byte == Kind.OPEN)
+                m.d.sync += is_data.eq(byte == Kind.DATA)
+                m.d.sync += is_ack.eq(byte == Kind.ACK)
+        with m.Elif(taken & ~broken):
             m.d.sync += count.eq(count + 1)
-            with m.Switch(count):
-                with m.Case(HEAD):
-                    m.d.sync += is_open.eq(byte == Kind.OPEN)
-                    m.d.sync += is_data.eq(byte == Kind.DATA)
-                    m.d.sync += is_ack.eq(byte == Kind.ACK)
-                with m.Case(HEAD + 1):
-                    m.d.sync += news.seq.eq(byte)
-                with m.Case(0, 1):
-                    m.d.sync += news.argument.eq(Cat(news.argument[8:], byte))
-                with m.Case(2):
-                    m.d.sync += news.nack.eq(byte != Nack.OK)
-                with m.Case(LONGEST):
-                    m.d.sync += broken.eq(1)
+            with m.If(count[1:] == 0):
+                m.d.sync += news.argument.eq(Cat(news.argument[8:], byte))
+            with m.If(count == 2):
+                m.d.sync += nack.eq(byte != Nack.OK)
+            # It counts up: the first value with these bits is this one.
+            with m.If(Cat(count[k] for k in range(8) if longest >> k & 1).all()):
+                m.d.sync += broken.eq(1)
             # At the frame's start both are equal because the ring is empty; it never is full then.
-            with m.If((place == read) & (count != 0) & ~header):
+            with m.Elif((place == read) & (count != 0)):
                 m.d.sync += crowded.eq(1)
-            with m.Elif(~header & ~crowded & (count != LONGEST)):
+            with m.Elif(~crowded):
                 m.d.comb += ring_w.en.eq(1)
 
-        sound = frame.p.whole & crc.match & ~broken
+        sound = frame.p.whole & crc.match & ~broken & (count[2:] != 0)
         ahead = Signal(8)
         m.d.comb += ahead.eq(news.seq - news.expected)
 
@@ -177,25 +188,17 @@ class LinkReceiver(wiring.Component):
             m.d.comb += news.answer.eq(1)
             m.d.comb += news.reason.eq(reason)
 
-        with m.If(taken & frame.p.end):
-            m.d.sync += count.eq(HEAD)
-            m.d.sync += broken.eq(0)
-            m.d.sync += crowded.eq(0)
-            with m.If((count == HEAD) & frame.p.whole & ~broken):
-                pass    # delimiters between frames
-            with m.Elif(sound & is_open & (count == CRC_BYTES + 2)):
+        with m.If(end):
+            for register in head, count, broken, crowded:
+                m.d.sync += register.eq(0)
+            with m.If(sound & is_open):
                 m.d.comb += news.opened.eq(1)
-                answer(Nack.OK)
-                m.d.comb += news.accepted.eq(1)
-                m.d.sync += news.expected.eq(0)
-                m.d.sync += gap_told.eq(0)
-                m.d.sync += limit.eq(limit.init)
-                m.d.sync += start.eq(start.init)
-                m.d.sync += self.o.valid.eq(0)
-            with m.Elif(sound & is_ack & ((count == CRC_BYTES) | (count == CRC_BYTES + 3))):
+            with m.Elif(sound & is_ack):
                 m.d.comb += news.acked.eq(1)
-                m.d.comb += news.limited.eq(count[0])
-            with m.Elif(sound & is_data & ~header & (count[2:] != 0)):
+                # Without payload it is as if that were as before.
+                m.d.comb += news.limited.eq(count[:2] != 0)
+                m.d.comb += news.nack.eq(nack & news.limited)
+            with m.Elif(sound & is_data):
                 with m.If(ahead[7]):
                     answer(Nack.OK)
                 with m.Elif(ahead != 0):
@@ -213,14 +216,20 @@ class LinkReceiver(wiring.Component):
                     m.d.sync += news.expected.eq(news.expected + 1)
                     m.d.sync += gap_told.eq(0)
                     m.d.sync += start.eq(place - CRC_BYTES)
-            with m.Else():
+            # Delimiters between frames are none.
+            with m.Elif((head != 0) | ~frame.p.whole | broken):
                 m.d.comb += self.crc_error.eq(1)
                 m.d.sync += gap_told.eq(1)
                 answer(Nack.CORRUPT)
 
-        # More credit is worth an ACK of its own every quarter of the ring.
-        with m.If(fetch & limit[:(self.rx_bytes // 4).bit_length() - 1].all()):
-            m.d.comb += news.answer.eq(1)
+        with m.If(news.opened):
+            answer(Nack.OK)
+            m.d.comb += news.accepted.eq(1)
+            m.d.sync += limit.eq(free)
+            m.d.sync += start.eq(free)
+            m.d.sync += news.expected.eq(0)
+            m.d.sync += gap_told.eq(0)
+            m.d.sync += self.o.valid.eq(0)
 
         with m.If(self.error):
             m.d.sync += broken.eq(1)

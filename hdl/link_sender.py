@@ -11,6 +11,8 @@ from ionspike.spec.wire import Nack
 __all__ = ["LinkSender"]
 
 SLOT_BYTES = 256
+#: A place that is never written: the zero there is sent as a delimiter.
+EMPTY = 255
 
 
 class LinkSender(wiring.Component):
@@ -44,7 +46,7 @@ class LinkSender(wiring.Component):
         if close_clocks < 16 or close_clocks & (close_clocks - 1):
             raise ValueError(f"close_clocks must be a power of two, 16 at least, "
                              f"not {close_clocks}")
-        self.hello = hello
+        self.builder = FrameBuilder(hello)
         self.tx_slots = tx_slots
         self.resend_clocks = resend_clocks
         self.retries = retries
@@ -63,7 +65,7 @@ class LinkSender(wiring.Component):
         m.submodules.slots = slots = memory.Memory(
             shape=8, depth=self.tx_slots * SLOT_BYTES, init=[])
         slots_w, slots_r = slots.write_port(), slots.read_port(domain="comb")
-        m.submodules.builder = builder = ResetInserter(news.opened)(FrameBuilder(self.hello))
+        m.submodules.builder = builder = self.builder
 
         # ------------------------------------------------------------------------------ window --
         head   = Signal(8)                          # seq of the next frame to be built
@@ -125,13 +127,14 @@ class LinkSender(wiring.Component):
         hello   = Signal()
         ready   = Signal()      # ACK or HELLO is complete
         resting = Signal()      # no frame is being sent
-        sending_ack = Signal()
-        urgent  = Signal()
+        want_ack = Signal()
 
-        m.d.comb += urgent.eq((reason != Nack.OK) | skipped | (unsent == 0))
+        m.d.comb += want_ack.eq(
+            pending & ((reason != Nack.OK) | skipped | (unsent == 0)) & resting & ~ack)
         with m.If(builder.begun & (builder.order == Order.ACK)):
             m.d.sync += pending.eq(0)
             m.d.sync += skipped.eq(0)
+            m.d.sync += ack.eq(1)
         with m.If(start):
             m.d.sync += skipped.eq(pending)
         with m.If(builder.told):
@@ -143,10 +146,9 @@ class LinkSender(wiring.Component):
         with m.If(builder.done & (builder.what != Order.DATA) & ~acked):
             m.d.sync += ready.eq(1)
 
-        want_ack = pending & urgent & resting
         with m.If(hello):
             m.d.comb += builder.order.eq(Order.HELLO)
-        with m.Elif(want_ack & ~ready):
+        with m.Elif(want_ack):
             m.d.comb += builder.order.eq(Order.ACK)
         with m.Elif(self.i.valid & credit & (held != self.tx_slots)
                     & (resting | (slot != head_slot))):
@@ -167,8 +169,8 @@ class LinkSender(wiring.Component):
             m.d.sync += quiet.eq(1)
         with m.If((self.i.valid & self.i.ready) | ~builder.open):
             m.d.sync += quiet.eq(0)
-        m.d.comb += builder.close.eq(
-            (want_ack | (last & quiet & resting & (unsent == 0))))
+        m.d.comb += builder.close.eq(~(self.i.valid & credit) & (
+            want_ack | (last & quiet & resting & (unsent == 0))))
 
         with m.If(start | acked):
             m.d.sync += ticks.eq(0)
@@ -185,7 +187,58 @@ class LinkSender(wiring.Component):
         place = Signal(8)
         cut   = Signal()        # the frame being sent shall end at once
 
+        def send(first_place, first_slot=slot):
+            m.d.sync += place.eq(first_place)
+            m.d.sync += slot.eq(first_slot)
+            m.next = "Fetch"
+
+        def send_delimiter():
+            m.d.sync += cut.eq(0)
+            send(EMPTY)
+
+        m.d.comb += slots_r.addr.eq(Cat(place, slot))
+        with m.FSM():
+            with m.State("Rest"):
+                m.d.comb += resting.eq(1)
+                with m.If(cut):
+                    send_delimiter()
+                with m.Elif(ready):
+                    m.d.sync += ready.eq(0)
+                    m.d.sync += ack.eq(0)
+                    with m.If(builder.what == Order.ACK):
+                        send(ACK_BASE, 0)
+                    with m.Else():
+                        send(0, -1)
+                with m.Elif((unsent != 0) & ~want_ack & ~ack & ~acked & ~built):
+                    m.d.comb += start.eq(1)
+                    send(0, next_slot)
+
+            with m.State("Fetch"):
+                with m.If(~builder.write):
+                    m.d.sync += self.o.payload.eq(slots_r.data)
+                    m.d.sync += place.eq(place + 1)
+                    m.next = "Send"
+
+            with m.State("Send"):
+                m.d.comb += self.o.valid.eq(1)
+                with m.If(self.o.ready):
+                    m.next = "Fetch"
+                    with m.If(cut):
+                        send_delimiter()
+                    with m.Elif(self.o.payload == 0):
+                        m.next = "Rest"
+
+        # -------------------------------------------------------------------------------- OPEN --
+        with m.If(news.opened):
+            for register in (head, held, unsent, total, limit, skipped, ack, ready, tries):
+                m.d.sync += register.eq(0)
+            m.d.sync += hello.eq(1)
+            m.d.sync += cut.eq(1)
+        with m.Elif(builder.begun):
+            m.d.sync += hello.eq(0)
+
         m.d.comb += [
+            builder.abort.eq(news.opened),
             builder.head.eq(head),
             builder.expected.eq(news.expected),
             builder.limit.eq(news.limit),
@@ -196,7 +249,7 @@ class LinkSender(wiring.Component):
                 builder.what == Order.DATA, head_slot, Mux(builder.what == Order.ACK, 0, -1)))),
             slots_w.data.eq(builder.data),
             slots_w.en.eq(builder.write),
-            slots_r.addr.eq(Cat(place, slot)),
+            self.idle.eq(resting & builder.resting & (builder.order == Order.NONE) & ~pending
+                         & ~ready & ~cut & (unsent == 0) & ~waits),
         ]
-
         return m

@@ -29,9 +29,6 @@ class Neuron(wiring.Component):
     :mod:`ionspike.spec.formats`. The result comes ``LATENCY`` clocks after its input; nothing
     ever stalls, and neurons leave in the order they came.
 
-    Every product is registered at once, and no register feeds two multipliers in a row without
-    logic between: see docs/model.md, "Multipliers".
-
     Members
     -------
     i_valid, i : :py:`In(1)`, :py:`In(NeuronInput)`
@@ -143,6 +140,8 @@ class Neuron(wiring.Component):
         m.d.comb += [v.eq(clip(pv >> fmt.SCALE_SHIFT, fmt.G_BITS)),
                      left.eq(v - g_1), e.eq(Mux(left[-1], 0, left))]
         eh = register("eh", e * feedback_port.data)
+        # Yosys' ice40_dsp drops a multiplier whose operand is another's product register.
+        eh.attrs["keep"] = 1
         charged = carry("charged", register("charged_2", Mux(left[-1], g_1, v)), 2, 7)
         discharged = carry("discharged", register(
             "discharged_2", lose(g_1, pg >> fmt.KG_BITS, fmt.G_BITS)), 2, 7)

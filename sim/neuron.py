@@ -1,6 +1,7 @@
 """Golden model of :mod:`ionspike.hdl.neuron`: the memristor neuron in integers."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,20 +100,21 @@ class Neuron:
         self.kg, self.mu, theta = unpack_coefficients(coefficients)
         self.theta = (fmt.ONE + (theta << fmt.THETA_SHIFT)).astype(np.int32)
         # The tables, spread out so that one gather replaces clipping, binning and scaling.
-        feedback = feedback & ((1 << fmt.H_BITS) - 1)
-        self.feedback = np.concatenate([
-            np.repeat(feedback.astype(np.int32), 1 << fmt.GAP_SHIFT),
-            np.full(1 << 15, feedback[-1], np.int32)])
+        gains = feedback.astype(np.int32) & ((1 << fmt.H_BITS) - 1)
+        self.feedback = np.concatenate([np.repeat(gains, 1 << fmt.GAP_SHIFT),
+                                        np.full(1 << 15, gains[-1], np.int32)])
         self.noise = (noise[noise_index(np.arange(1 << 16))] & ((1 << fmt.NOISE_BITS) - 1)
                       ).astype(np.int32)
-        nibbles = np.arange(1 << 16)
-        self.xi = (sum(nibbles >> 4 * k & 15 for k in range(4)) - fmt.XI_MEAN).astype(np.int32)
+        nibbles = np.arange(1 << 16)[:, None] >> np.arange(0, 16, 4) & 15
+        self.xi = (nibbles.sum(axis=1) - fmt.XI_MEAN).astype(np.int32)
         self._work = np.empty((4, 0, 0), np.int32)
 
     def step(self, s: State, acc: I32, words: NDArray[np.uint16]) -> NDArray[np.bool_]:
         """Update ``s`` in place; arrays ``[trials, neurons]``; returns the spikes."""
-        s.f, s.r, s.g, s.on = (np.ascontiguousarray(x) for x in (s.f, s.r, s.g, s.on))
-        arrays = [x.reshape(-1, x.shape[-1]) for x in (s.f, s.r, s.g, s.on, acc, words)]
+        for name in ("f", "r", "g", "on"):      # so that reshaping them makes no copies
+            setattr(s, name, np.ascontiguousarray(getattr(s, name)))
+        arrays: list[NDArray[Any]] = [x.reshape(-1, x.shape[-1])
+                                     for x in (s.f, s.r, s.g, s.on, acc, words)]
         spikes = np.empty(arrays[0].shape, bool)
         trials = max(1, _CHUNK // spikes.shape[1])
         for start in range(0, len(spikes), trials):

@@ -1,7 +1,10 @@
 """Golden model of :mod:`ionspike.hdl.synapse`: fan-out rows and saturating accumulators."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from ionspike.host.image import Image
 from ionspike.spec import formats as fmt
@@ -64,13 +67,15 @@ class Fanout:
                 self._words[source] += length
             self._rows.append(entry)
         bound = sum((both[1].sum(axis=0) for both in dense.values()), np.zeros(shape.neurons))
-        self._unsaturable = bool((bound <= _MAX).all())
-        # Without the columns that no source reaches. Sums in float are exact below 2**24.
+        # Neurons that are not updated never empty their accumulators.
+        self._unsaturable = bool((bound[:self.used] <= _MAX).all()
+                                 and not bound[self.used:].any())
+        # Without the sources and targets of no synapse. Sums in float are exact below 2**24.
         self._dense = {}
         for delay, both in sorted(dense.items()):
-            if len(reached := np.flatnonzero(both[1].any(axis=0))):
-                columns = slice(int(reached[0]), int(reached[-1]) + 1)
-                self._dense[delay] = columns, *np.ascontiguousarray(both[:, :, columns])
+            if both.any():
+                spans = _span(both[1].any(axis=1)), _span(both[1].any(axis=0))
+                self._dense[delay] = *spans, *np.ascontiguousarray(both[:, *spans])
         self.accumulators = np.zeros((trials, self.slots, shape.neurons), np.int32)
         self.clear()
 
@@ -84,18 +89,20 @@ class Fanout:
         events[:, :self.inputs] = inputs
         events[:, self.inputs:self.inputs + spikes.shape[1]] = spikes
         counts = np.count_nonzero(events, axis=0)
-        active = np.flatnonzero(counts)
-        words = int(counts[active] @ self._words[active])
+        words = int(counts @ self._words)
         if not words:
             return 0, 0
-        chosen = events[:, active].astype(np.float32)
         careful = np.zeros(len(events), bool)
         sums = []
-        for delay, (columns, weights, most) in self._dense.items():
-            slot = self.accumulators[:, (tick + delay) % self.slots, columns]
-            sums.append((slot, chosen @ weights[active]))
+        for delay, (source, target, weights, most) in self._dense.items():
+            slot = self.accumulators[:, (tick + delay) % self.slots, target]
+            fired = np.flatnonzero(counts[source])
+            chosen = events[:, source]
+            if 2 * len(fired) < len(weights):   # else choosing costs more than it saves
+                chosen, weights, most = chosen[:, fired], weights[fired], most[fired]
+            sums.append((slot, _product(chosen, weights)))
             if not self._unsaturable:
-                careful |= (np.abs(slot) + chosen @ most[active] > _MAX).any(axis=1)
+                careful |= (np.abs(slot) + _product(chosen, most) > _MAX).any(axis=1)
         if not careful.any():
             for slot, total in sums:
                 slot += total.astype(np.int32)
@@ -124,3 +131,26 @@ class Fanout:
         drive = slot.copy()
         slot[:] = 0
         return drive
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")
+
+
+def _product(chosen: NDArray[np.bool_], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``chosen @ weights`` on one thread.
+
+    These products are small: on two busy cores, BLAS threads that wait for each other took thirty
+    times as long.
+    """
+    if len(chosen) == 1:    # limiting takes longer than this
+        return weights[chosen[0]].sum(axis=0, keepdims=True)
+    with _blas().limit(limits=1):
+        return chosen.astype(np.float32) @ weights
+
+
+def _span(used: NDArray[np.bool_]) -> slice:
+    """From the first that is used to the last."""
+    indices = np.flatnonzero(used)
+    return slice(int(indices[0]), int(indices[-1]) + 1)

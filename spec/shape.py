@@ -33,8 +33,8 @@ class CoreShape:
 
     def __post_init__(self) -> None:
         for name, low, high, power in (
-                ("lanes", 8, 16, True), ("neurons", self.lanes, 4096, False),
-                ("inputs", 8, 4096, False), ("words", 16, 1 << 18, True),
+                ("lanes", 8, 16, True), ("neurons", self.lanes, 2040, False),
+                ("inputs", self.lanes, 1024, False), ("words", 16, 1 << 18, True),
                 ("delay_slots", 2, 16, True)):
             value = getattr(self, name)
             if not low <= value <= high:

@@ -128,13 +128,14 @@ class Policy(IntEnum):
 
     DROP = 0        # they are dropped, and counted in ``dropped`` too
     NEXT = 1        # they are applied to the next tick
-    HALT = 2        # they are dropped, and free-running ticks stop
+    HALT = 2        # they are dropped, and free-running ticks stop: the rest runs in lockstep
 
 
 # ---------------------------------------------------------------------------------- addresses --
 
 class Space(IntEnum):
-    """Memories of 16-bit words. An address is ``space << OFFSET_BITS | offset``."""
+    """Memories of 16-bit words. An address is ``space << OFFSET_BITS | offset``. What offsets beyond
+    a memory's end do is not defined, but that they do no harm to the board; hosts refuse them."""
 
     REGISTERS = 0
     FEEDBACK = 1    # h table
@@ -142,7 +143,7 @@ class Space(IntEnum):
     FANOUT = 3      # 2 source + half: descriptors, see CoreShape.descriptor_fields
     COEFFICIENTS = 4    # 2 neuron + half: COEFFICIENT
     STATE = 5       # 4 neuron + k: STATE
-    ACCUMULATORS = 6    # (slot groups' + group) lanes + lane, groups' a power of two
+    ACCUMULATORS = 6    # (slot groups' + group) lanes + lane, groups' a power of two; read-only
     WEIGHTS = 7     # word lanes / 2 + k: two weights each, lower lane first
 
 

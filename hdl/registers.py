@@ -1,0 +1,96 @@
+from amaranth import *
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ionspike.hdl.bus import BusSignature
+from ionspike.spec.formats import LFSR_WIDTH
+from ionspike.spec.wire import CONTROL, COUNTERS, REGISTERS, Space
+from ionspike.spec.wire import register as find
+
+__all__ = ["RegisterFile"]
+
+_LFSR = [f"lfsr_{k}" for k in range(LFSR_WIDTH // 16)]
+
+
+class RegisterFile(wiring.Component):
+    """The registers of :data:`ionspike.spec.wire.REGISTERS`, all readable, and the counters.
+
+    Counters stop at their largest value instead of wrapping.
+
+    Members
+    -------
+    bus : :py:`In(BusSignature)`
+        Answers READ_LATENCY clocks after the address; zero for every other space.
+    *name* : :py:`Out(width)`
+        Every writable register but the LFSR's.
+    lfsr : :py:`In(64)`, lfsr_load : :py:`Out(4)`
+    tick : :py:`In(32)`
+    word : :py:`In(1)`
+    *counter* : :py:`In(amount)`
+        How much to add to the counter of that name.
+    clear_counters : :py:`In(1)`
+    halt : :py:`In(1)`
+        Stop free-running ticks.
+    """
+
+    def __init__(self, *, saturated_bits: int):
+        self._written = [r for r in REGISTERS if r.access == "rw" and r.name not in _LFSR]
+        super().__init__({
+            "bus": In(BusSignature),
+            **{r.name: Out(r.width, init=r.init) for r in self._written if r.name != "control"},
+            "control": Out(data.StructLayout(dict(CONTROL))),
+            "lfsr": In(LFSR_WIDTH), "lfsr_load": Out(len(_LFSR)),
+            "tick": In(32), "word": In(1),
+            **{name: In(saturated_bits if name == "saturated" else 1) for name, _ in COUNTERS},
+            "clear_counters": In(1), "halt": In(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        chosen, write = Signal(), Signal()
+        offset = self.bus.offset[:max(r.offset for r in REGISTERS).bit_length()]
+        m.d.comb += [
+            chosen.eq((self.bus.space == Space.REGISTERS)
+                      & ~self.bus.offset[len(offset):].any()),
+            write.eq(self.bus.write & chosen)]
+        with m.If(self.halt):
+            m.d.sync += self.control.free_running.eq(0)
+
+        words = Signal(32)
+        values = {"tick_low": self.tick[:16], "tick_high": self.tick[16:],
+                  "words_low": words[:16], "words_high": words[16:]}
+        with m.If(self.clear_counters):
+            m.d.sync += words.eq(0)
+        with m.Elif(self.word & ~words.all()):
+            m.d.sync += words.eq(words + 1)
+        for name, _ in COUNTERS:
+            amount = getattr(self, name)
+            values[name] = count = Signal(16, name=f"count_{name}")
+            if len(amount) == 1:
+                with m.If(amount & ~count.all()):
+                    m.d.sync += count.eq(count + 1)
+            else:
+                total = Signal(17)
+                m.d.comb += total.eq(count + amount)
+                m.d.sync += count.eq(total[:16] | total[16].replicate(16))
+            with m.If(self.clear_counters):
+                m.d.sync += count.eq(0)
+
+        for register in self._written:
+            values[register.name] = member = getattr(self, register.name)
+            with m.If(write & (offset == register.offset)):
+                m.d.sync += Value.cast(member).eq(self.bus.w_data)
+        for k, name in enumerate(_LFSR):
+            values[name] = self.lfsr[16 * k:16 * k + 16]
+            m.d.comb += self.lfsr_load[k].eq(
+                write & (offset == find(name).offset))
+
+        # Two stages, like the memories: an address may change every READ_LATENCY clocks.
+        picked = Signal(16)
+        with m.Switch(offset):
+            for register in REGISTERS:
+                with m.Case(register.offset):
+                    m.d.sync += picked.eq(Value.cast(values[register.name]))
+            with m.Default():
+                m.d.sync += picked.eq(0)
+        m.d.sync += self.bus.r_data.eq(Mux(chosen, picked, 0))
+        return m

@@ -1,0 +1,45 @@
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["Ticker"]
+
+
+class Ticker(wiring.Component):
+    """The clock of free-running ticks.
+
+    Every ``period`` clocks a tick is due. One that falls due while the tick before is still at
+    work, or not yet begun, is an overrun: it begins late, or not at all.
+
+    Members
+    -------
+    run : :py:`In(1)`
+    period : :py:`In(24)`
+        Clocks; at least one.
+    due : :py:`Out(1)`
+        A tick should begin; until ``take``.
+    take, busy : :py:`In(1)`
+        The tick begins; it is at work.
+    overrun : :py:`Out(1)`
+    """
+
+    run: In(1)
+    period: In(24)
+    due: Out(1)
+    take: In(1)
+    busy: In(1)
+    overrun: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        count = Signal(24)
+        with m.If(self.take):
+            m.d.sync += self.due.eq(0)
+        with m.If(~self.run):
+            m.d.sync += [count.eq(0), self.due.eq(0)]
+        with m.Elif(count + 1 >= self.period):
+            m.d.sync += [count.eq(0), self.due.eq(1)]
+            m.d.comb += self.overrun.eq(self.busy | (self.due & ~self.take))
+        with m.Else():
+            m.d.sync += count.eq(count + 1)
+        return m

@@ -1,0 +1,125 @@
+"""Which board is opened, and what stands behind it."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from ionspike.host.board import Board
+from ionspike.host.errors import InputError, NoBoardError
+from ionspike.host.link import Link, LinkError
+from ionspike.host.ports import candidates
+from ionspike.spec.shape import DEFAULT_SHAPE, CoreShape
+from ionspike.spec.wire import BAUD
+
+__all__ = ["BACKENDS", "open_board"]
+
+BACKENDS = ("serial", "virtual", "golden")
+Stage = Callable[[str], None]
+
+
+def open_board(port: str | None, backend: str | None, *, shape: CoreShape | None,
+               timeout_s: float, progress: Stage) -> Board:
+    """See :meth:`ionspike.host.board.Board.open`."""
+    if port in ("virtual", "golden") and backend in (None, port):
+        port, backend = None, port
+    if backend not in (None, *BACKENDS):
+        raise InputError(f"backend must be one of {', '.join(BACKENDS)}, not {backend!r}")
+    if port is not None and backend in ("virtual", "golden"):
+        raise InputError(f"a {backend} board has no port; give either the port {port!r} or the "
+                         f"backend")
+    if shape is not None and (port is not None or backend == "serial"):
+        raise InputError("the shape of a board is what its bitstream was built with; only virtual "
+                         "and golden boards can be given one")
+    if backend == "golden":
+        return _golden(shape or DEFAULT_SHAPE, timeout_s)
+    if backend == "virtual":
+        return _virtual(shape or DEFAULT_SHAPE, timeout_s, progress)
+    if port is not None:
+        return _serial(port, timeout_s)
+    found = candidates()
+    if not found:
+        if backend == "serial":
+            raise NoBoardError("no board found; `ionspike doctor` says what was looked for")
+        return _virtual(shape or DEFAULT_SHAPE, timeout_s, progress)
+    return _discovered(found, timeout_s)
+
+
+def _discovered(found: list[Any], timeout_s: float) -> Board:
+    boards: list[tuple[Any, Board]] = []
+    refused = []
+    for candidate in found:
+        try:
+            boards.append((candidate, _serial(candidate.port, timeout_s)))
+        except NoBoardError as error:
+            refused.append(str(error))
+    if len(boards) == 1:
+        return boards[0][1]
+    for _, board in boards:
+        board.close()
+    if boards:
+        raise NoBoardError("several boards: " + ", ".join(str(c) for c, _ in boards)
+                           + "; give one with --port")
+    raise NoBoardError("; ".join(refused) + "; for the virtual board use --backend virtual")
+
+
+def _serial(port: str, timeout_s: float) -> Board:
+    import serial
+    try:
+        line = serial.serial_for_url(port, baudrate=BAUD, timeout=timeout_s)
+    except (serial.SerialException, ValueError, OSError) as error:
+        raise NoBoardError(_why(port, error)) from error
+    try:
+        return Board(Link(line), backend="serial", where=port, timeout_s=timeout_s,
+                     on_close=line.close)
+    except (LinkError, serial.SerialException) as error:
+        line.close()
+        raise NoBoardError(str(error)) from error   # which names the port
+    except BaseException:
+        line.close()
+        raise
+
+
+def _why(port: str, error: Exception) -> str:
+    code = getattr(error, "errno", None)
+    if "://" not in port and not os.path.exists(port) and os.name == "posix":
+        return f"{port}: no such port; `ionspike list` shows what there is"
+    if code == 13 or "Permission" in str(error):
+        return f"{port}: permission denied; `ionspike doctor` says how to get it"
+    if code in (11, 16) or "busy" in str(error):
+        return f"{port}: in use by another program"
+    return f"{port}: cannot be opened ({str(error).splitlines()[0]})"
+
+
+def _golden(shape: CoreShape, timeout_s: float) -> Board:
+    from ionspike.sim.golden import GoldenPort
+    port = GoldenPort(shape)
+    return Board(Link(port), backend="golden", where="golden model", timeout_s=timeout_s,
+                 on_close=port.close)
+
+
+def _virtual(shape: CoreShape, timeout_s: float, progress: Stage) -> Board:
+    import serial
+
+    from ionspike.hdl.top import CLOCK_HZ, Top
+    from ionspike.sim.compile import CompileError, build
+    from ionspike.sim.virtual import DEFAULT_DIVISOR, VirtualBoard
+    top = Top(shape, baud=CLOCK_HZ // DEFAULT_DIVISOR)
+    try:
+        virtual = VirtualBoard(build(top, progress=progress), top.divisor)
+    except CompileError as error:
+        raise NoBoardError(str(error)) from error
+    try:
+        line = serial.Serial(virtual.port, BAUD, timeout=timeout_s)
+
+        def close() -> None:
+            line.close()
+            virtual.close()
+
+        return Board(Link(line), backend="virtual", where="virtual board", timeout_s=timeout_s,
+                     on_close=close)
+    except LinkError as error:
+        virtual.close()
+        raise NoBoardError(f"virtual board: {error}") from error
+    except BaseException:
+        virtual.close()
+        raise

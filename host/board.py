@@ -1,0 +1,350 @@
+"""A board, a virtual board or the golden model: one class, the same bytes."""
+
+import platform
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ionspike.host import codec
+from ionspike.host.compiler import Compiled, compile
+from ionspike.host.errors import BoardError, InputError
+from ionspike.host.gather import STATUS_OFFSET, STATUS_WORDS, gather
+from ionspike.host.hello import Hello
+from ionspike.host.network import Network
+from ionspike.host.result import Result
+from ionspike.host.seeds import lfsr_state
+from ionspike.host.session import Progress, Session
+from ionspike.host.spikes import Spikes
+from ionspike.spec import wire
+from ionspike.spec.shape import CoreShape
+
+__all__ = ["Board", "Result"]
+
+Mode = Literal["lockstep", "free-running"]
+
+#: Longest silence of a board that has something to do.
+TIMEOUT_S = 5.0
+#: Ticks encoded at a time: bounds the memory of long runs.
+_CHUNK_TICKS = 1 << 14
+_MOST_PROBES = (1 << wire.register("probe_count").width) - 1
+
+
+class Board:
+    """A core at the far end of a link.
+
+    Use :meth:`open`. A board runs one network at a time: :meth:`load`, then :meth:`run`.
+
+    Members
+    -------
+    shape : sizes of its core.
+    backend : ``serial``, ``virtual`` or ``golden``.
+    where : its port, for messages.
+    compiled : what is loaded; None before :meth:`load`.
+    """
+
+    def __init__(self, link: Any, *, backend: str, where: str, timeout_s: float = TIMEOUT_S,
+                 on_close: Callable[[], None] = lambda: None):
+        self._session, self._on_close = Session(link, where, timeout_s), on_close
+        self.backend, self.where = backend, where
+        self._closed = False
+        self.compiled: Compiled | None = None
+        hello = self._session.hello
+        self.shape = CoreShape(
+            neurons=hello.neurons, inputs=hello.inputs, lanes=hello.lanes,
+            words=hello.words, delay_slots=hello.delay_slots)
+
+    @classmethod
+    def open(cls, port: str | None = None, backend: str | None = None, *,
+             shape: CoreShape | None = None, timeout_s: float = TIMEOUT_S,
+             progress: Callable[[str], None] = lambda stage: None) -> "Board":
+        """Open a board.
+
+        Parameters
+        ----------
+        port : name of a serial port. Without it, the one board that is plugged in; if there is
+            none, the virtual board.
+        backend : ``serial``, ``virtual`` or ``golden``, to have no other.
+        shape : sizes of a virtual or golden board.
+        timeout_s : how long the board may be silent while it has something to do.
+        progress : told the stages of compiling the virtual board.
+
+        Raises
+        ------
+        NoBoardError
+            If there is none, several, or one that does not answer as it should.
+        """
+        from ionspike.host.backends import open_board
+        return open_board(port, backend, shape=shape, timeout_s=timeout_s, progress=progress)
+
+    @property
+    def hello(self) -> Hello:
+        """What the board says it is."""
+        return self._session.hello
+
+    @property
+    def is_hardware(self) -> bool:
+        """Whether it is a piece of hardware."""
+        return self.hello.board < wire.Board.VIRTUAL
+
+    @property
+    def name(self) -> str:
+        """What the board calls itself."""
+        try:
+            return wire.Board(self.hello.board).name.lower()
+        except ValueError:
+            return f"board {self.hello.board:#04x}"
+
+    def close(self) -> None:
+        """Close the link; closing twice does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._session.close()
+            self._on_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------------------- running --
+
+    def load(self, network: Network | Compiled) -> Compiled:
+        """Compile a network for this board and load it; all state is cleared.
+
+        Raises
+        ------
+        InputError
+            For a network that does not fit this board.
+        """
+        compiled = network if isinstance(network, Compiled) else compile(network, self.shape)
+        if compiled.image.shape != self.shape:
+            raise InputError(f"compiled for {compiled.image.shape}, this board has {self.shape}")
+        self._session.exchange(self._loading(compiled), 1, restart=True)
+        self.compiled = compiled
+        return compiled
+
+    def _loading(self, compiled: Compiled) -> Iterator[bytes]:
+        yield from self._set("control", 0)
+        yield codec.clear(state=True, counters=True)
+        for address, words in compiled.image.writes():
+            yield from codec.write(address, words)
+        yield self._session.mark()
+
+    def run(self, spikes: Spikes, *, seed: int | None = None, **options: Any) -> Result:
+        """Run one spike train; see :meth:`run_many`."""
+        return self.run_many([spikes], seeds=None if seed is None else [seed], **options)[0]
+
+    def run_many(self, items: Sequence[Spikes], *, seeds: Sequence[int] | None = None,
+                 probes: Sequence[int] = (), digests: bool = False, final_state: bool = True,
+                 reset: bool = True, mode: Mode = "lockstep", period_s: float | None = None,
+                 policy: wire.Policy = wire.Policy.DROP,
+                 progress: Progress | None = None) -> list[Result]:
+        """Run spike trains one after the other, as one stream.
+
+        Parameters
+        ----------
+        items : on the network's inputs and tick.
+        seeds : one per item, any integers; without them, they are drawn. Equal seeds give equal
+            spikes on every back-end.
+        probes : neurons whose state is wanted after every tick, up to 127.
+        digests : whether a digest of all state is wanted after every tick.
+        final_state : whether the state after each item's last tick is wanted.
+        reset : whether an item starts from the network's initial state, or goes on from the one
+            before with state, tick number and, unless seeds are given, LFSR as they are.
+        mode : ``lockstep``: a tick runs when its events are there; ``free-running``: every
+            ``period_s``, and ``policy`` says what happens to events that come later.
+        period_s : seconds per free-running tick; without it, the network's.
+        progress : called with ticks done and ticks in all.
+
+        Raises
+        ------
+        InputError
+            For spikes, seeds or probes that do not suit the network.
+        BoardError, LinkError
+            If the board falls silent or sends what it should not.
+        """
+        compiled = self._loaded()
+        network = compiled.network
+        for spikes in items:
+            _suits(spikes, network)
+        if seeds is None:
+            drawn: list[int | None] = [secrets.randbits(32) if reset else None for _ in items]
+        elif len(seeds) != len(items):
+            raise InputError(f"{len(seeds)} seeds for {len(items)} runs")
+        else:
+            drawn = list(seeds)
+        states = [None if seed is None else _state_of(seed) for seed in drawn]
+        probed = self._probed(probes)
+        control = self._control(mode, wire.Policy(policy), digests, bool(len(probed)))
+        clocks = self._clocks(network.dt_s if period_s is None else period_s) \
+            if mode == "free-running" else None
+
+        def records() -> Iterator[bytes]:
+            yield from self._set("control", 0)
+            yield from self._set("probe_count", len(probed))
+            yield from codec.write(wire.address(wire.Space.AUX, wire.AUX_PROBES),
+                                   compiled.neuron_slots[probed].astype(np.uint16))
+            if clocks is not None:
+                yield from self._set("period_low", clocks & 0xFFFF)
+                yield from self._set("period_high", clocks >> 16)
+            for spikes, state in zip(items, states, strict=True):
+                yield codec.clear(state=reset, counters=True)
+                if reset:
+                    for address, words in compiled.image.state_writes():
+                        yield from codec.write(address, words)
+                if state is not None:
+                    yield from codec.write(wire.address(wire.Space.REGISTERS, STATUS_OFFSET),
+                                           np.array([state], "<u8").view("<u2"))
+                yield from self._set("control", control)
+                yield from self._ticks(compiled, spikes, 0 if reset else self._session.tick)
+                yield from self._set("control", 0)
+                yield from codec.read(wire.address(wire.Space.REGISTERS, STATUS_OFFSET), STATUS_WORDS)
+                if final_state:
+                    yield from codec.read(wire.address(wire.Space.STATE),
+                                          compiled.image.neurons * wire.STATE_STRIDE)
+                yield self._session.mark()
+
+        if not reset and len(items) > 1:
+            # Where an item begins is known only when the one before has ended.
+            return [result for k, spikes in enumerate(items) for result in self.run_many(
+                [spikes], seeds=None if seeds is None else [seeds[k]], probes=probes,
+                digests=digests, final_state=final_state, reset=False, mode=mode,
+                period_s=period_s, policy=policy, progress=progress)]
+        slowest_s = 0.0 if clocks is None else 200 * clocks / self.hello.clock_hz
+        ended = self._session.exchange(records(), len(items), restart=reset, expected=[s.ticks for s in items],
+                               timeout_s=self._session.timeout_s + slowest_s, progress=progress)
+        common: dict[str, Any] = {
+            "mode": mode, "link": dict(self._session.link.counters),
+            "is_hardware": self.is_hardware, "backend": self.backend, "board": self.name,
+            "versions": self.versions, "image_digest": compiled.image.digest(),
+            "build": self.build, "outputs": network.outputs, "labels": network.labels}
+        results = []
+        for spikes, seed, (segment, wall_s) in zip(items, drawn, ended, strict=True):
+            try:
+                gathered = gather(segment, compiled, spikes.ticks, exact=mode == "lockstep",
+                                  probed=probed, final_state=final_state)
+            except BoardError as error:
+                raise BoardError(f"{self.where}: {error}") from error
+            results.append(Result(seed=seed, wall_s=wall_s, **vars(gathered), **common))
+        return results
+
+    def _ticks(self, compiled: Compiled, spikes: Spikes, start: int) -> Iterator[bytes]:
+        for at in range(0, spikes.ticks, _CHUNK_TICKS):
+            part = compiled.to_board(spikes.raster[at:at + _CHUNK_TICKS])
+            yield from codec.encode_events(part, start + at)
+
+    def _loaded(self) -> Compiled:
+        if self.compiled is None:
+            raise InputError("no network is loaded: load one first")
+        return self.compiled
+
+    def _probed(self, probes: Sequence[int]) -> NDArray[np.int64]:
+        neurons = self._loaded().network.neurons
+        chosen = np.asarray(probes, np.int64) if len(probes) else np.zeros(0, np.int64)
+        if chosen.ndim != 1 or len(chosen) > _MOST_PROBES:
+            raise InputError(f"{chosen.size} probes; a board has up to {_MOST_PROBES}")
+        for probe in chosen[(chosen < 0) | (chosen >= neurons)][:1]:
+            raise InputError(f"probe {probe} is out of range: the network has {neurons} neurons, "
+                             f"0 to {neurons - 1}")
+        return chosen
+
+    @staticmethod
+    def _control(mode: str, policy: wire.Policy, digests: bool, probes: bool) -> int:
+        if mode not in ("lockstep", "free-running"):
+            raise InputError(f"mode must be 'lockstep' or 'free-running', not {mode!r}")
+        values = {"free_running": mode == "free-running", "policy": policy,
+                  "report_digest": digests, "report_probes": probes, "halt_on_overrun": False}
+        control = shift = 0
+        for name, width in wire.CONTROL:
+            control |= int(values[name]) << shift
+            shift += width
+        return control
+
+    def _clocks(self, period_s: float) -> int:
+        bits = wire.register("period_low").width + wire.register("period_high").width
+        clocks = round(period_s * self.hello.clock_hz) if np.isfinite(period_s) else 0
+        if not 0 < clocks < 1 << bits:
+            longest_s = ((1 << bits) - 1) / self.hello.clock_hz
+            raise InputError(f"period_s = {period_s!r}: this board's ticks are "
+                             f"{1 / self.hello.clock_hz:.3g} s to {longest_s:.3g} s")
+        return clocks
+
+    # -------------------------------------------------------------------------------- memory --
+
+    def read(self, space: wire.Space, offset: int, count: int) -> NDArray[np.uint16]:
+        """Read ``count`` consecutive 16-bit words of a space."""
+        self._range(space, offset, count)
+        segment, _ = self._session.exchange(
+            self._session.marked(codec.read(wire.address(space, offset), count)), 1)[0]
+        return np.frombuffer(b"".join(segment.reads), "<u2").astype(np.uint16)
+
+    def write(self, space: wire.Space, offset: int, words: NDArray[np.uint16]) -> None:
+        """Write consecutive 16-bit words of a space."""
+        values = np.asarray(words)
+        if values.ndim != 1 or values.dtype.kind not in "iu" \
+                or (values.size and not 0 <= values.min() <= values.max() < 1 << 16):
+            raise InputError("words must be a list of integers from 0 to 65535")
+        self._range(space, offset, len(values))
+        self._session.exchange(self._session.marked(codec.write(
+            wire.address(space, offset), values.astype(np.uint16))), 1)
+
+    @staticmethod
+    def _range(space: wire.Space, offset: int, count: int) -> None:
+        if not 0 <= offset <= offset + count <= 1 << wire.OFFSET_BITS:
+            raise InputError(f"words {offset} to {offset + count - 1} leave the space "
+                             f"{wire.Space(space).name} of {1 << wire.OFFSET_BITS} words")
+
+    def state(self) -> NDArray[np.uint16]:
+        """State of the network's neurons, uint16 ``[neurons, 3]``, see ``wire.STATE``."""
+        compiled = self._loaded()
+        words = self.read(wire.Space.STATE, 0, compiled.image.neurons * wire.STATE_STRIDE)
+        return words.reshape(-1, wire.STATE_STRIDE)[compiled.neuron_slots, :3]
+
+    def registers(self) -> dict[str, int]:
+        """Every register by name."""
+        words = self.read(wire.Space.REGISTERS, 0, wire.REGISTERS[-1].offset + 1)
+        return {entry.name: int(words[entry.offset]) for entry in wire.REGISTERS}
+
+    def round_trip_s(self) -> float:
+        """Seconds from a MARK to its answer."""
+        return self._session.exchange(self._session.marked(()), 1)[0][1]
+
+    @property
+    def build(self) -> str:
+        """Hash of the gateware's sources and parameters."""
+        return f"{self.hello.build:08x}"
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of the software, of the protocol, and of the table that both sides derive from."""
+        return {"ionspike": version("ionspike"), "python": platform.python_version(),
+                "numpy": np.__version__,
+                "protocol": f"{self.hello.major}.{self.hello.minor}",
+                "contract": f"{self.hello.digest:08x}"}
+
+    def _set(self, name: str, value: int) -> Iterator[bytes]:
+        return codec.write(wire.address(wire.Space.REGISTERS, wire.register(name).offset),
+                           np.array([value], np.uint16))
+
+
+def _state_of(seed: int | None) -> int | None:
+    try:
+        return None if seed is None else lfsr_state(seed)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _suits(spikes: Spikes, network: Network) -> None:
+    if spikes.width != network.inputs:
+        raise InputError(f"spikes on {spikes.width} channels, the network has {network.inputs} "
+                         f"inputs")
+    if not np.isclose(spikes.dt_s, network.dt_s, rtol=1e-6):
+        raise InputError(f"spikes with ticks of {spikes.dt_s:g} s, the network's are "
+                         f"{network.dt_s:g} s")

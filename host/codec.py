@@ -1,0 +1,138 @@
+"""Records to and from bytes; pure functions, vectorised over events. Layouts: ``spec.wire``."""
+
+import struct
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ionspike.host.errors import InputError
+from ionspike.spec.wire import LIST_END, LIST_SKIP, PAYLOAD_BYTES, Op
+
+__all__ = [
+    "READ_WORDS", "WRITE_WORDS", "advance", "clear", "echo", "encode_events", "encode_lists",
+    "list_indices", "mark", "read", "write",
+]
+
+_STAMP, _STAMP_N = struct.Struct("<BH"), struct.Struct("<BHB")
+#: Words of one WRITE: what a frame holds after op, address and n.
+WRITE_WORDS = (PAYLOAD_BYTES - 5) // 2
+#: Words of one READ.
+READ_WORDS = 252
+#: A stamp is compared modulo 2**16, so no step forward may reach half of that.
+_FARTHEST = 30_000
+
+
+def write(address: int, words: NDArray[np.uint16]) -> Iterator[bytes]:
+    """Write consecutive words, as many records as it takes."""
+    for at in range(0, len(words), WRITE_WORDS):
+        part = np.ascontiguousarray(words[at:at + WRITE_WORDS], "<u2")
+        yield b"%c%s%c%s" % (Op.WRITE, (address + at).to_bytes(3, "little"), len(part),
+                             part.tobytes())
+
+
+def read(address: int, words: int) -> Iterator[bytes]:
+    """Ask for consecutive words, as many records as it takes."""
+    for at in range(0, words, READ_WORDS):
+        yield b"%c%s%c" % (Op.READ, (address + at).to_bytes(3, "little"),
+                           min(READ_WORDS, words - at))
+
+
+def clear(state: bool, counters: bool) -> bytes:
+    return bytes([Op.CLEAR, state | counters << 1])
+
+
+def mark(token: int) -> bytes:
+    return _STAMP.pack(Op.MARK, token)
+
+
+def echo(data: bytes) -> bytes:
+    return bytes([Op.ECHO, len(data)]) + data
+
+
+def advance(start: int, tick: int) -> Iterator[bytes]:
+    """From tick ``start`` on, run empty ticks until ``tick`` is next."""
+    while start < tick:
+        start = min(tick, start + _FARTHEST)
+        yield _STAMP.pack(Op.ADVANCE, start & 0xFFFF)
+
+
+def encode_lists(rows: NDArray[np.int64], indices: NDArray[np.int64],
+                 count: int) -> tuple[bytes, NDArray[np.int64]]:
+    """Event lists of ``count`` rows, one after the other, and where each ends.
+
+    Parameters
+    ----------
+    rows, indices : row and index of each event, in order of row, then index.
+    """
+    new = np.ones(len(rows), bool)
+    new[1:] = rows[1:] != rows[:-1]
+    before = np.empty_like(indices)
+    before[1:] = indices[:-1]
+    before[new] = -1
+    skips, rest = np.divmod(indices - before - 1, LIST_SKIP)
+    ends = np.cumsum(np.bincount(rows, weights=skips + 1, minlength=count).astype(np.int64) + 1)
+    # Every event's own byte comes last of its skips, every row's end after its events.
+    places = np.cumsum(skips + 1) - 1 + rows
+    content = np.full(int(ends[-1]) if count else 0, LIST_SKIP, np.uint8)
+    content[places] = rest
+    content[ends - 1] = LIST_END
+    return content.tobytes(), ends
+
+
+def list_indices(content: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """``(row, index)`` of every event of event lists that follow one another."""
+    data = np.frombuffer(content, np.uint8)
+    end = data == LIST_END
+    step = np.where(data == LIST_SKIP, LIST_SKIP, data.astype(np.int64) + 1)
+    step[end] = 0
+    total = np.cumsum(step)
+    row = np.cumsum(end) - end
+    # What earlier rows added up to, for each row.
+    base = np.concatenate([[0], total[end]])
+    event = data < LIST_SKIP
+    return row[event], (total - base[row])[event] - 1
+
+
+def encode_events(raster: NDArray[np.bool_], start: int = 0) -> Iterator[bytes]:
+    """The records that make a core run ``[T, inputs]`` from tick ``start`` on.
+
+    Ticks without events cost nothing; the events of a tick travel as the shorter of list and
+    bitmap.
+
+    Raises
+    ------
+    InputError
+        For a tick with more events than a frame holds (cores of more than 1,760 inputs only).
+    """
+    ticks, inputs = raster.shape
+    rows, indices = np.nonzero(raster)
+    if len(rows):
+        busy, first = np.unique(rows, return_index=True)
+        last = np.append(first[1:], len(rows)) - 1
+        content, ends = encode_lists(np.searchsorted(busy, rows), indices, len(busy))
+        bits = np.packbits(raster[busy], axis=1, bitorder="little")
+        bitmap_sizes = indices[last] // 8 + 1
+        yield from _records(busy + start, content, ends, bits, bitmap_sizes, start)
+        start, ticks = int(busy[-1]) + 1 + start, ticks - int(busy[-1]) - 1
+    yield from advance(start, start + ticks)
+
+
+def _records(ticks: NDArray[np.int64], content: bytes, ends: NDArray[np.int64],
+             bits: NDArray[np.uint8], sizes: NDArray[np.int64], at: int) -> Iterator[bytes]:
+    low = 0
+    for k, (tick, high, size) in enumerate(zip(ticks.tolist(), ends.tolist(), sizes.tolist(),
+                                               strict=True)):
+        if tick - at > _FARTHEST:
+            yield from advance(at, tick)
+        if high - low <= size + 1:
+            record = _STAMP.pack(Op.EVENTS, tick & 0xFFFF) + content[low:high]
+        elif size <= PAYLOAD_BYTES - 4:
+            record = _STAMP_N.pack(Op.BITMAP, tick & 0xFFFF, size) + bits[k, :size].tobytes()
+        else:
+            record = b""
+        if not 0 < len(record) <= PAYLOAD_BYTES:
+            raise InputError(f"tick {tick}: {int(np.unpackbits(bits[k]).sum())} events do not fit "
+                             f"one frame of {PAYLOAD_BYTES} bytes; spread them over ticks")
+        yield record
+        low, at = high, tick + 1

@@ -1,0 +1,205 @@
+"""From a network to what a board is loaded with, and what can be known before it runs."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ionspike.host.image import Image
+from ionspike.host.network import Network
+from ionspike.host.placement import Placement, Row, place
+from ionspike.spec import formats as fmt
+from ionspike.spec import wire
+from ionspike.spec.coefficients import coefficients, gate_loss
+from ionspike.spec.shape import CoreShape
+
+__all__ = ["Compiled", "Report", "compile"]
+
+#: Clocks a tick takes beside its words and its neurons: pipelines and the report.
+_TICK_OVERHEAD = 25
+_ACC_MAX = (1 << fmt.ACC_BITS - 1) - 1
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is known before a run; pairs are ``(used, available)``."""
+
+    inputs: tuple[int, int]
+    neurons: tuple[int, int]
+    words: tuple[int, int]
+    groups_used: int
+    synapses: int
+    chained: int
+    clipped_weights: int
+    saturated_coefficients: int
+    largest_sum: int
+    unreachable: int
+    clocks_idle: int
+    clocks_busiest: int
+    warnings: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """For people."""
+        def used(name: str) -> str:
+            have, of = getattr(self, name)
+            return f"{have:,} of {of:,}"
+
+        return [
+            f"inputs    {used('inputs')}",
+            f"neurons   {used('neurons')} in {self.groups_used} groups",
+            f"words     {used('words')}, {self.synapses:,} synapses that are not zero, "
+            f"{self.chained} chained rows",
+            f"headroom  largest sum of weights {self.largest_sum:,} of {_ACC_MAX:,}",
+            f"tick      {self.clocks_idle:,} clocks idle, {self.clocks_busiest:,} if all fire",
+            *(f"warning   {text}" for text in self.warnings)]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A network placed in a core.
+
+    Parameters
+    ----------
+    network : what was compiled.
+    image : what the board is loaded with.
+    input_slots, neuron_slots : physical index of each input and neuron.
+    report : what is known before a run.
+    """
+
+    network: Network
+    image: Image
+    input_slots: NDArray[np.int64]
+    neuron_slots: NDArray[np.int64]
+    report: Report
+
+    def to_board(self, raster: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Inputs ``[..., network inputs]`` on the core's ``[..., shape.inputs]``."""
+        placed = np.zeros((*raster.shape[:-1], self.image.shape.inputs), bool)
+        placed[..., self.input_slots] = raster
+        return placed
+
+
+def compile(network: Network, shape: CoreShape) -> Compiled:
+    """Place a network in a core and make its image.
+
+    Raises
+    ------
+    InputError
+        For a network that does not fit, naming the resource, what it needs and what there is.
+    DeviceError
+        For a device whose coefficients vanish or saturate at this tick.
+    """
+    placement = place(network, shape)
+    groups = int(placement.neurons.max()) // shape.lanes + 1
+    common = coefficients(network.device, network.dt_s)
+    packed, saturated = _coefficients(network, placement, groups * shape.lanes)
+    weights, fanout = _memories(placement, shape)
+    state = np.zeros((groups * shape.lanes, 3), np.uint16)
+    if network.state is not None:
+        state[placement.neurons] = network.state
+    image = Image(
+        shape=shape,
+        registers={"groups_used": groups, "kf": common.kf, "kr": common.kr, "kb": common.kb,
+                   "scale": network.scale, "r_max": common.r_max},
+        weights=weights, fanout=fanout, coefficients=packed,
+        feedback=np.array(common.feedback, np.uint16), noise=np.array(common.noise, np.uint16),
+        state=state)
+    report = _report(network, image, placement, saturated)
+    return Compiled(network, image, placement.inputs, placement.neurons, report)
+
+
+def _pack(values: dict[str, NDArray[np.int64] | int], fields: tuple[tuple[str, int], ...]) -> Any:
+    word: Any = 0
+    shift = 0
+    for name, width in fields:
+        word = word | (values[name] & ((1 << width) - 1)) << shift
+        shift += width
+    return word
+
+
+def _coefficients(network: Network, placement: Placement,
+                  count: int) -> tuple[NDArray[np.uint32], int]:
+    device, mismatch = network.device, network.mismatch
+    common = coefficients(device, network.dt_s)
+    ohm = np.full(network.neurons, device.r_control_ohm) if network.r_control_ohm is None \
+        else network.r_control_ohm
+    growth, gap = np.full(network.neurons, float(common.mu)), np.zeros(network.neurons)
+    if mismatch is not None:
+        ohm, growth, gap = ohm * mismatch.rc, growth * mismatch.growth, mismatch.gap
+    values, which = np.unique(ohm, return_inverse=True)
+    kg = np.array([gate_loss(device.with_(r_control_ohm=float(r)), network.dt_s) for r in values])
+    mu = np.round(growth).astype(np.int64)
+    theta = np.round(gap * 2.0 ** (fmt.F_FRAC - fmt.THETA_SHIFT)).astype(np.int64)
+    mu_max, theta_max = (1 << fmt.MU_BITS) - 1, (1 << fmt.THETA_BITS - 1) - 1
+    saturated = int(((mu > mu_max) | (theta > theta_max) | (theta < -theta_max - 1)).sum())
+    # A place that holds no neuron cannot grow a filament, so it stays silent whatever arrives.
+    packed = np.zeros(count, np.uint32)
+    packed[placement.neurons] = _pack(
+        {"kg": kg[which], "mu": np.clip(mu, 0, mu_max),
+         "theta": np.clip(theta, -theta_max - 1, theta_max)}, wire.COEFFICIENT)
+    return packed, saturated
+
+
+def _memories(placement: Placement,
+              shape: CoreShape) -> tuple[NDArray[np.int8], NDArray[np.uint32]]:
+    fanout = np.zeros(shape.sources, np.uint32)
+    base_of: dict[bytes, int] = {}
+    content = bytearray()
+
+    def put(source: int, rows: list[Row]) -> None:
+        for k, (delay, first, weights) in enumerate(rows):
+            if weights not in base_of:
+                base_of[weights] = len(content) // shape.lanes
+                content.extend(weights)
+            fanout[source + k] = _pack(
+                {"base": base_of[weights], "first": first,
+                 "length": len(weights) // shape.lanes - 1, "delay": delay,
+                 "more": int(k + 1 < len(rows)), "enable": 1}, shape.descriptor_fields)
+
+    for slot, rows in zip(placement.inputs, placement.input_rows, strict=True):
+        put(int(slot), rows)
+    for slot, rows in zip(placement.neurons, placement.neuron_rows, strict=True):
+        put(shape.inputs + int(slot), rows)
+    return np.frombuffer(bytes(content), np.int8).reshape(-1, shape.lanes), fanout
+
+
+def _report(network: Network, image: Image, placement: Placement, saturated: int) -> Report:
+    positive, negative = np.zeros(network.neurons, np.int64), np.zeros(network.neurons, np.int64)
+    for p in network.projections:
+        target = slice(p.target_start, p.target_start + p.weights.shape[1])
+        weights = p.weights.astype(np.int64)
+        positive[target] += np.maximum(weights, 0).sum(axis=0)
+        negative[target] -= np.minimum(weights, 0).sum(axis=0)
+    largest = int(max(positive.max(), negative.max()))
+    device = network.device
+    threshold_V = (device.gamma1_per_s + device.beta_per_s) * (1 + device.alpha) ** 2 \
+        / (4 * device.mu_per_V_s * device.growth_gain)
+    unreachable = int((positive * network.scale_V < threshold_V).sum())
+    clipped = int(network.metadata.get("clipped_weights", 0))
+    every = [rows for rows in (*placement.input_rows, *placement.neuron_rows)]
+    words_busiest = sum(len(row[2]) for rows in every for row in rows) // image.shape.lanes
+    warnings = []
+    if clipped:
+        warnings.append(f"{clipped} weights were clipped when the network was quantised")
+    if saturated:
+        warnings.append(f"{saturated} neurons have a coefficient that saturates its format")
+    if largest > _ACC_MAX:
+        warnings.append(f"if all fire at once, sums of weights reach {largest:,} and saturate "
+                        f"at {_ACC_MAX:,}")
+    if unreachable:
+        warnings.append(f"{unreachable} neurons cannot fire: all their weights together stay "
+                        f"below the threshold of {threshold_V:.3g} V")
+    shape = image.shape
+    return Report(
+        inputs=(sum(max(1, len(r)) for r in placement.input_rows), shape.inputs),
+        neurons=(image.neurons, shape.neurons), words=(len(image.weights), shape.words),
+        groups_used=image.registers["groups_used"], synapses=network.synapses,
+        chained=sum(max(0, len(rows) - 1) for rows in every), clipped_weights=clipped,
+        saturated_coefficients=saturated, largest_sum=largest, unreachable=unreachable,
+        clocks_idle=image.neurons + _TICK_OVERHEAD,
+        clocks_busiest=words_busiest + image.neurons + _TICK_OVERHEAD,
+        warnings=tuple(warnings))

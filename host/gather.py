@@ -1,0 +1,84 @@
+"""From what a board sent during a run to its result."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ionspike.host.compiler import Compiled
+from ionspike.host.decoder import Segment
+from ionspike.host.errors import BoardError
+from ionspike.host.result import Probes
+from ionspike.host.spikes import Spikes
+from ionspike.spec import wire
+
+__all__ = ["STATUS_OFFSET", "STATUS_WORDS", "Gathered", "gather"]
+
+#: Registers read after every run: LFSR, tick number and counters.
+STATUS_OFFSET = wire.register("lfsr_0").offset
+STATUS_WORDS = wire.REGISTERS[-1].offset + 1 - STATUS_OFFSET
+_DIGEST = np.dtype([("digest", "<u4"), ("lfsr", "<u2")])
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The parts of a :class:`ionspike.host.result.Result` that came from the board."""
+
+    spikes: Spikes
+    counters: dict[str, int]
+    lfsr: int
+    first_tick: int
+    probes: Probes | None
+    digests: NDArray[np.uint32] | None
+    lfsr_words: NDArray[np.uint16] | None
+    final_state: NDArray[np.uint16] | None
+
+
+def gather(segment: Segment, compiled: Compiled, ticks: int, *, exact: bool,
+           probed: NDArray[np.int64], final_state: bool) -> Gathered:
+    """Make arrays of a run of ``ticks`` ticks.
+
+    Parameters
+    ----------
+    exact : whether the board should have run no tick more.
+    probed : neurons whose probes were asked for.
+    final_state : whether state was read after the status words.
+
+    Raises
+    ------
+    BoardError
+        If anything that was asked for is missing, or there is more.
+    """
+    ran, neurons = segment.tick - segment.start, compiled.image.neurons
+    if ran < ticks or (exact and ran != ticks):
+        raise BoardError(f"asked for {ticks} ticks, the board ran {ran}")
+    words = np.frombuffer(b"".join(segment.reads), "<u2")
+    expected = STATUS_WORDS + final_state * neurons * wire.STATE_STRIDE
+    status, state = words[:STATUS_WORDS], words[STATUS_WORDS:]
+    _complete("status and state words", len(words), expected)
+
+    def value(name: str) -> int:
+        return int(status[wire.register(name).offset - STATUS_OFFSET])
+
+    digests = np.frombuffer(b"".join(segment.digests), _DIGEST)
+    _complete("digests", len(digests), ran if segment.digests else 0)
+    traces = np.frombuffer(b"".join(segment.probes), "<u2")
+    _complete("words of probes", len(traces), ran * len(probed) * 3)
+    # A free-running board ticks on until it is told to stop; that is not part of the run.
+    raster = segment.raster(neurons)[:ticks, compiled.neuron_slots]
+    return Gathered(
+        spikes=Spikes(raster, compiled.network.dt_s), first_tick=segment.start,
+        counters={"words": value("words_low") | value("words_high") << 16,
+                  **{name: value(name) for name, _ in wire.COUNTERS}},
+        lfsr=sum(value(f"lfsr_{k}") << 16 * k for k in range(4)),
+        probes=Probes(probed, traces.astype(np.uint16).reshape(ran, -1, 3)[:ticks])
+        if len(probed) else None,
+        digests=digests["digest"][:ticks] if segment.digests else None,
+        lfsr_words=digests["lfsr"][:ticks] if segment.digests else None,
+        final_state=state.astype(np.uint16).reshape(neurons, wire.STATE_STRIDE)[
+            compiled.neuron_slots, :3] if final_state else None)
+
+
+def _complete(what: str, found: int, expected: int) -> None:
+    if found != expected:
+        raise BoardError(f"the board sent {found} {what}, {expected} were expected")

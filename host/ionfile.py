@@ -1,0 +1,144 @@
+"""Files of networks: a zip of one JSON header and plain NumPy arrays.
+
+The header carries a format version and a SHA-256 over everything else in the file. No pickle is
+ever read, and equal networks make equal files.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ionspike.host.errors import InputError
+from ionspike.host.mismatch import Mismatch
+from ionspike.spec.device import Device, DeviceError
+
+if TYPE_CHECKING:
+    from ionspike.host.network import Network
+
+__all__ = ["FORMAT", "VERSION", "load", "save"]
+
+FORMAT, VERSION = "ionspike network", 1
+_HEADER = "header.json"
+#: More than the largest core can hold, many times over; what claims more is no network.
+_MOST_BYTES = 1 << 28
+_MISMATCH = ("growth", "gap", "rc")
+
+
+def save(network: "Network", path: str | Path) -> None:
+    """Write a network."""
+    path = Path(path)
+    if path.suffix != ".ion":
+        raise InputError(f"{path}: networks are written as .ion")
+    arrays: dict[str, NDArray[Any]] = {"outputs": network.outputs}
+    for name in ("r_control_ohm", "state"):
+        if (value := getattr(network, name)) is not None:
+            arrays[name] = value
+    if network.mismatch is not None:
+        arrays |= {f"mismatch_{name}": getattr(network.mismatch, name) for name in _MISMATCH}
+    projections = []
+    for k, p in enumerate(network.projections):
+        arrays[f"weights_{k}"] = p.weights
+        projections.append({"source": p.source, "source_start": p.source_start,
+                            "target_start": p.target_start, "delay": p.delay})
+    files = {f"{name}.npy": _to_bytes(array) for name, array in sorted(arrays.items())}
+    header = {
+        "format": FORMAT, "version": VERSION, "device": asdict(network.device),
+        "dt_s": network.dt_s, "inputs": network.inputs, "neurons": network.neurons,
+        "scale_V": network.scale_V, "projections": projections, "labels": list(network.labels),
+        "metadata": network.metadata}
+    try:
+        header["sha256"] = _checksum(header, files)
+        text = json.dumps(header, indent=1, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: metadata must be what JSON holds: {error}") from error
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in {_HEADER: text.encode(), **files}.items():
+            # A fixed date: equal networks, equal files.
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data,
+                             zipfile.ZIP_DEFLATED)
+    path.write_bytes(content.getvalue())
+
+
+def load(path: str | Path) -> "Network":
+    """Read a network.
+
+    Raises
+    ------
+    InputError
+        For a file that does not exist, is truncated or changed, or of another format or version.
+    """
+    from ionspike.host.network import Network, Projection
+    path = Path(path)
+    header, files = _read(path)
+    try:
+        arrays = {name.removesuffix(".npy"): _from_bytes(data) for name, data in files.items()}
+        projections = tuple(
+            Projection(weights=arrays[f"weights_{k}"], **entry)
+            for k, entry in enumerate(header["projections"]))
+        mismatch = Mismatch(*(arrays[f"mismatch_{name}"] for name in _MISMATCH)) \
+            if "mismatch_growth" in arrays else None
+        return Network(
+            device=Device(**header["device"]), dt_s=header["dt_s"], inputs=header["inputs"],
+            neurons=header["neurons"], projections=projections, scale_V=header["scale_V"],
+            r_control_ohm=arrays.get("r_control_ohm"), mismatch=mismatch,
+            outputs=arrays["outputs"], labels=tuple(header["labels"]),
+            state=arrays.get("state"), metadata=header["metadata"])
+    except (InputError, DeviceError) as error:
+        raise InputError(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: not a network: {type(error).__name__}: {error}") from error
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
+                raise InputError(f"{path}: too large for a network")
+            files = {name: archive.read(name) for name in archive.namelist()}
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except zipfile.BadZipFile as error:
+        raise InputError(f"{path}: not a .ion file, or truncated ({error})") from error
+    except (OSError, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    except Exception as error:  # zlib.error, where only the compressed data are damaged
+        if type(error).__module__ != "zlib":
+            raise
+        raise InputError(f"{path}: damaged ({error})") from error
+    try:
+        header = json.loads(files.pop(_HEADER))
+        found, version, sha = header["format"], header["version"], header.pop("sha256")
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a .ion file: it has no {FORMAT} header") from error
+    if found != FORMAT:
+        raise InputError(f"{path}: holds {found!r}, not {FORMAT!r}")
+    if version != VERSION:
+        raise InputError(f"{path}: format version {version}; this ionspike reads {VERSION}")
+    if (own := _checksum(header, files)) != sha:
+        raise InputError(f"{path}: damaged: checksum {own[:12]}, the file says {str(sha)[:12]}")
+    return header, files
+
+
+def _checksum(header: dict[str, Any], files: dict[str, bytes]) -> str:
+    sha = hashlib.sha256(json.dumps(header, sort_keys=True, allow_nan=False).encode())
+    for name, data in sorted(files.items()):
+        sha.update(f"\0{name}\0{len(data)}\0".encode() + data)
+    return sha.hexdigest()
+
+
+def _to_bytes(array: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _from_bytes(data: bytes) -> NDArray[Any]:
+    return np.asarray(np.lib.format.read_array(io.BytesIO(data), allow_pickle=False))

@@ -1,0 +1,149 @@
+"""What a run gave, with everything needed to tell whether to believe it and to repeat it."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ionspike.host.errors import InputError
+from ionspike.host.spikes import Spikes
+from ionspike.spec import formats as fmt
+
+__all__ = ["Probes", "Result"]
+
+_LOSSES = ("late", "dropped", "overruns")
+
+
+@dataclass(frozen=True)
+class Probes:
+    """State of chosen neurons after every tick.
+
+    Parameters
+    ----------
+    neurons : their indices, ``[P]``.
+    words : uint16 ``[T, P, 3]``, see ``wire.STATE``.
+    """
+
+    neurons: NDArray[np.int64]
+    words: NDArray[np.uint16]
+
+    @property
+    def filament(self) -> NDArray[np.float64]:
+        """``f``, ``[T, P]``; 1 bridges the gap."""
+        return self.words[..., 0] / fmt.ONE
+
+    @property
+    def residue(self) -> NDArray[np.float64]:
+        """``r``, ``[T, P]``, on the scale of ``f``."""
+        high = self.words[..., 1].astype(np.int64) & 0x7FFF
+        return (high << fmt.R_LOW_BITS | self.words[..., 2] >> fmt.G_BITS) / (1 << fmt.R_FRAC)
+
+    @property
+    def gate_V(self) -> NDArray[np.float64]:
+        """``g`` in volts, ``[T, P]``."""
+        return (self.words[..., 2] & ((1 << fmt.G_BITS) - 1)) / (1 << fmt.G_FRAC)
+
+    @property
+    def on(self) -> NDArray[np.bool_]:
+        """Whether the filament bridges the gap, ``[T, P]``."""
+        return self.words[..., 1] >> 15 != 0
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run.
+
+    Parameters
+    ----------
+    spikes : of the network's neurons, ``[T, neurons]``.
+    counters : the board's counters of this run, ``words`` among them.
+    link : the host's counters of the link, since it was opened.
+    probes : if some were asked for.
+    digests, lfsr_words : uint32 and uint16 ``[T]``: digest of all state words after each tick, and
+        the low word of the LFSR, if asked for.
+    seed : as given, or as drawn; None where the run went on from the one before.
+    first_tick : number of its first tick.
+    final_state : uint16 ``[neurons, 3]`` after the last tick, see ``wire.STATE``.
+    lfsr : state of the LFSR after the last tick.
+    mode : ``lockstep`` or ``free-running``.
+    is_hardware, backend, board : what ran it.
+    versions, network_digest, image_digest, build : of the software, of what ran and of the gateware.
+    wall_s : seconds from the first byte of this run to its last.
+    """
+
+    spikes: Spikes
+    counters: dict[str, int]
+    link: dict[str, int]
+    seed: int | None
+    first_tick: int
+    lfsr: int
+    mode: str
+    is_hardware: bool
+    backend: str
+    board: str
+    versions: dict[str, str]
+    image_digest: str
+    build: str
+    wall_s: float
+    outputs: NDArray[np.int64]
+    probes: Probes | None = None
+    digests: NDArray[np.uint32] | None = None
+    lfsr_words: NDArray[np.uint16] | None = None
+    final_state: NDArray[np.uint16] | None = None
+    labels: tuple[str, ...] = field(default=())
+
+    @property
+    def ticks(self) -> int:
+        return self.spikes.ticks
+
+    @property
+    def losses(self) -> dict[str, int]:
+        """Counters of lost or late data that are not zero; empty if nothing was lost."""
+        return {name: self.counters[name] for name in _LOSSES if self.counters[name]}
+
+    @property
+    def output_counts(self) -> NDArray[np.int64]:
+        """Spikes of each of the network's output neurons."""
+        return self.spikes.raster[:, self.outputs].sum(axis=0)
+
+    @property
+    def answer(self) -> int:
+        """The class that fired most, the first of several: outputs of one label are one class,
+        and classes are numbered in the order in which their labels first appear."""
+        counts = self.output_counts
+        if self.labels:
+            classes = list(dict.fromkeys(self.labels))
+            which = [classes.index(label) for label in self.labels]
+            counts = np.bincount(which, weights=counts, minlength=len(classes))
+        return int(np.argmax(counts))
+
+    def summary(self) -> dict[str, Any]:
+        """All but the arrays, as JSON holds it."""
+        return {
+            "backend": self.backend, "board": self.board, "is_hardware": self.is_hardware,
+            "mode": self.mode, "ticks": self.ticks, "dt_s": self.spikes.dt_s,
+            "first_tick": self.first_tick, "neurons": self.spikes.width,
+            "spikes": self.spikes.count, "seed": self.seed, "lfsr": f"{self.lfsr:#018x}",
+            "counters": self.counters, "losses": self.losses, "link": self.link,
+            "versions": self.versions, "image_digest": self.image_digest, "build": self.build,
+            "wall_s": round(self.wall_s, 6)}
+
+    def save(self, path: str | Path) -> None:
+        """Write ``.npz``: ``tick``, ``index``, ``ticks``, ``width``, ``dt_s`` of the spikes, the
+        other arrays by name, and ``summary`` as JSON. ``Spikes.load`` reads the spikes back."""
+        path = Path(path)
+        if path.suffix != ".npz":
+            raise InputError(f"{path}: results are written as .npz")
+        tick, index = self.spikes.events()
+        arrays: dict[str, Any] = {
+            "tick": tick, "index": index, "ticks": self.ticks, "width": self.spikes.width,
+            "dt_s": self.spikes.dt_s, "summary": json.dumps(self.summary())}
+        for name in ("digests", "lfsr_words", "final_state"):
+            if (value := getattr(self, name)) is not None:
+                arrays[name] = value
+        if self.probes is not None:
+            arrays |= {"probe_neurons": self.probes.neurons, "probe_words": self.probes.words}
+        np.savez_compressed(path, **arrays)

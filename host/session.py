@@ -1,0 +1,140 @@
+"""Records to a board and its answers, both ways at once."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from ionspike.host import codec
+from ionspike.host.decoder import Decoder, Segment
+from ionspike.host.errors import BoardError, NoBoardError
+from ionspike.host.hello import Hello
+from ionspike.spec import wire
+
+__all__ = ["Progress", "Session"]
+
+Progress = Callable[[int, int], None]
+
+#: How many records are sent before answers are looked at.
+_BURST = 32
+
+
+class Session:
+    """What a board is told and answers, in step.
+
+    Parameters
+    ----------
+    link : an unopened link; it is opened.
+    where : the board's port, for messages.
+    timeout_s : how long the board may be silent while it has something to do.
+
+    Members
+    -------
+    hello : what the board says it is.
+    tick : number of its next tick, as of the last exchange.
+
+    Raises
+    ------
+    NoBoardError, LinkError
+        If nobody answers, or a board of another protocol or contract.
+    """
+
+    def __init__(self, link: Any, where: str, timeout_s: float):
+        self.link, self.where, self.timeout_s = link, where, timeout_s
+        self.tick = 0
+        self._token = 0
+        self._decoder = Decoder()
+        self._closed = self._in_step = False
+        self._fresh = True
+        self.hello = self._open()
+
+    def _open(self) -> Hello:
+        hello: Hello = self.link.open(self.timeout_s)
+        _check(hello, self.where)
+        return hello
+
+    def close(self) -> None:
+        """No more exchanges."""
+        self._closed = True
+
+    def mark(self) -> bytes:
+        """The record of the next MARK."""
+        self._token = self._token + 1 & 0xFFFF
+        return codec.mark(self._token)
+
+    def marked(self, records: Iterable[bytes]) -> Iterator[bytes]:
+        """These records and a MARK."""
+        yield from records
+        yield self.mark()
+
+    def exchange(self, records: Iterable[bytes], marks: int, *, restart: bool = False,
+                  expected: Sequence[int] = (), timeout_s: float | None = None,
+                  progress: Progress | None = None) -> list[tuple[Segment, float]]:
+        """Send records, taking answers meanwhile, until that many MARKs have come back.
+
+        With ``restart`` the tick number starts anew in each segment, else it goes on.
+        """
+        if self._closed:
+            raise BoardError(f"{self.where}: the board is closed")
+        if not self._in_step:
+            self._step_in()
+        self._in_step = False
+        self._decoder.restart = restart
+        self._decoder.begin(0 if restart else self.tick)
+        ended: list[tuple[Segment, float]] = []
+        silent_s = self.timeout_s if timeout_s is None else timeout_s
+        begun, total = time.perf_counter(), sum(expected)
+
+        def take(data: bytes) -> None:
+            nonlocal begun
+            self._decoder.feed(data)
+            while self._decoder.segments:
+                segment = self._decoder.segments.pop(0)
+                now = time.perf_counter()
+                ended.append((segment, now - begun))
+                begun, self.tick = now, segment.tick
+            if progress is not None and data:
+                current = self._decoder.current
+                progress(min(total, sum(expected[:len(ended)]) + current.last + 1 - current.start),
+                         total)
+
+        for count, record in enumerate(records):
+            self.link.send(record)
+            if count % _BURST == _BURST - 1:
+                take(self.link.receive(0))
+        self.link.flush()
+        while len(ended) < marks:
+            if not (data := self.link.receive(silent_s)):
+                raise BoardError(f"{self.where}: silent for {silent_s:g} s after tick "
+                                 f"{self._decoder.current.last}, {marks - len(ended)} answers due")
+            take(data)
+        if ended[-1][0].token != self._token:
+            raise BoardError(f"{self.where}: answered MARK {ended[-1][0].token}, "
+                             f"not {self._token}")
+        self._in_step = True
+        return ended
+
+    def _step_in(self) -> None:
+        """Learn the tick number of a board just opened, or of one whose run was cut short."""
+        if not self._fresh:
+            # Opening anew makes both sides forget what was under way.
+            self.hello = self._open()
+        self._fresh = False
+        self._decoder = Decoder()
+        self._decoder.begin(None)
+        self.link.send(self.mark())
+        self.link.flush()
+        while not self._decoder.segments:
+            if not (data := self.link.receive(self.timeout_s)):
+                raise BoardError(f"{self.where}: no answer to MARK within {self.timeout_s:g} s")
+            self._decoder.feed(data)
+        self.tick = self._decoder.segments.pop().tick
+
+
+def _check(hello: Any, where: str) -> None:
+    major, minor = wire.PROTOCOL
+    if hello.major != major:
+        raise NoBoardError(f"{where}: the board speaks protocol {hello.major}.{hello.minor}, this "
+                           f"ionspike {major}.{minor}; load the bitstream that comes with it")
+    if hello.digest != (ours := wire.digest()):
+        raise NoBoardError(f"{where}: the board's wire contract is {hello.digest:08x}, this "
+                           f"ionspike's {ours:08x}; load the bitstream that comes with it")

@@ -1,0 +1,83 @@
+"""``ionspike run``: spikes in, spikes out."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ionspike.host.arguments import add_board, add_json, add_seed, open_board, verb
+from ionspike.host.cli_text import result_lines
+from ionspike.host.console import Bar, emit, note
+from ionspike.host.errors import InputError, LossError
+from ionspike.host.network import Network
+from ionspike.host.spikes import Spikes
+from ionspike.spec.wire import Policy
+
+__all__ = ["add"]
+
+
+def add(verbs: Any) -> None:
+    parser = verb(verbs, "run", _run, "Run a network on spikes from a file.")
+    parser.add_argument("network", metavar="NET.ion")
+    parser.add_argument("--input", required=True, metavar="FILE",
+                        help=".npy or .npz: a raster [T, inputs], events with t (us) and x, or "
+                             "index with t_s or tick")
+    parser.add_argument("--output", metavar="FILE.npz", help="where spikes, probes, digests, the "
+                        "final state and the counters go")
+    parser.add_argument("--probe", default="", metavar="N,N,...",
+                        help="neurons whose state is recorded after every tick")
+    parser.add_argument("--digests", action="store_true",
+                        help="record a digest of all state after every tick")
+    add_seed(parser, "of the noise; without it one is drawn, and said", None)
+    parser.add_argument("--mode", choices=("lockstep", "free-running"), default="lockstep",
+                        help="run a tick when its events are there, or on time")
+    parser.add_argument("--period", type=float, metavar="SECONDS",
+                        help="of a free-running tick; without it, the network's")
+    parser.add_argument("--policy", choices=[p.name.lower() for p in Policy], default="drop",
+                        help="what happens to late events (default %(default)s)")
+    add_board(parser)
+    add_json(parser)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    network = Network.load(arguments.network)
+    spikes = Spikes.load(arguments.input, dt_s=network.dt_s, width=network.inputs)
+    probes = _probes(arguments.probe)
+    if arguments.output is not None:
+        _writable(Path(arguments.output))
+    if spikes.merged:
+        note(f"{spikes.merged} events fell on a spike that was already there")
+    with open_board(arguments) as board, Bar("running", "ticks") as bar:
+        for warning in board.load(network).report.warnings:
+            note(f"warning: {warning}")
+        result = board.run(
+            spikes, seed=arguments.seed, probes=probes, digests=arguments.digests,
+            mode=arguments.mode, period_s=arguments.period,
+            policy=Policy[arguments.policy.upper()], progress=bar)
+    if arguments.output is not None:
+        result.save(arguments.output)
+    facts = {**result.summary(), "output_counts": result.output_counts.tolist(),
+             "merged": spikes.merged, "output": arguments.output}
+    lines = result_lines(result)
+    if arguments.output is not None:
+        lines.append(f"written to {arguments.output}")
+    emit(facts, lines, arguments.json)
+    if result.losses:
+        raise LossError("data were lost or late: "
+                        + ", ".join(f"{name} {n}" for name, n in result.losses.items()))
+    return 0
+
+
+def _probes(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise InputError(f"--probe takes numbers of neurons with commas between, "
+                         f"not {text!r}") from None
+
+
+def _writable(path: Path) -> None:
+    """Found out before the run rather than after it."""
+    if path.suffix != ".npz":
+        raise InputError(f"{path}: results are written as .npz")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}")

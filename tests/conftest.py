@@ -1,0 +1,29 @@
+import os
+import shutil
+
+import pytest
+from echo import Echo
+
+from ionspike.sim import bench, compile
+
+
+def require(*tools):
+    """Skip where a program is missing; in CI, where nothing may be missing, fail."""
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing and os.environ.get("CI"):
+        pytest.fail(f"not installed: {', '.join(missing)}")
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)} (apt install build-essential)")
+
+
+@pytest.fixture(scope="session")
+def run_cocotb():
+    """Run a cocotb testbench module on a component: :func:`ionspike.sim.bench.run`."""
+    require("c++", "make", "perl")
+    return bench.run
+
+
+@pytest.fixture(scope="session")
+def echo_library():
+    """A compiled top level that sends back what it gets, at 4 clocks a bit."""
+    return compile.build(Echo(4))

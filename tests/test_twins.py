@@ -1,0 +1,161 @@
+"""Gateware and golden board, told the same random records, answer with the same bytes."""
+
+import numpy as np
+import pytest
+from nets import SHAPE, network, spikes
+
+from ionspike import Board
+from ionspike.hdl.top import CLOCK_HZ, Top
+from ionspike.host import codec
+from ionspike.host.cases import random_case
+from ionspike.host.link import Link, LinkError
+from ionspike.host.verify import verify
+from ionspike.sim.compile import CompileError, build, find_compiler
+from ionspike.sim.golden import GoldenPort
+from ionspike.sim.stimulus import random_image
+from ionspike.sim.virtual import DEFAULT_DIVISOR, Model, SimPort, VirtualBoard
+from ionspike.spec import wire
+from ionspike.spec.wire import AUX_PROBES, Op, Report, Space
+
+TIMEOUT_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def library():
+    try:
+        find_compiler()
+    except CompileError as error:
+        pytest.skip(str(error))
+    return build(Top(SHAPE, baud=CLOCK_HZ // DEFAULT_DIVISOR))
+
+
+@pytest.fixture
+def gateware(library):
+    return SimPort(Model(library, DEFAULT_DIVISOR), clock_Hz=CLOCK_HZ)
+
+
+def place(rng, space, size, count):
+    """Where words that are there begin: accumulators have gaps between their slots."""
+    if space == Space.ACCUMULATORS:
+        return int(rng.integers(0, SHAPE.delay_slots)) * (SHAPE.lanes << SHAPE.group_bits) \
+            + int(rng.integers(0, SHAPE.neurons - count))
+    return int(rng.integers(0, size - count))
+
+
+def conversation(rng, image, length):
+    """Records that leave nothing out which both sides must agree on."""
+    at = 0
+    for address, words in image.writes():
+        yield from codec.write(address, words)
+    sizes = {Space.FEEDBACK: 256, Space.FANOUT: 2 * SHAPE.sources, Space.AUX: 256,
+             Space.COEFFICIENTS: 2 * SHAPE.neurons, Space.STATE: 4 * SHAPE.neurons,
+             Space.ACCUMULATORS: 0, Space.WEIGHTS: SHAPE.words * SHAPE.lanes // 2}
+    for _ in range(length):
+        match rng.choice(["events", "bitmap", "advance", "write", "read", "register", "clear",
+                          "mark", "echo"], p=[.3, .2, .1, .12, .1, .1, .03, .03, .02]):
+            case "events":
+                late = rng.random() < 0.15
+                stamp = max(0, at - int(rng.integers(1, 5))) if late else at + int(rng.integers(3))
+                chosen = np.flatnonzero(rng.random(SHAPE.inputs + 8) < rng.choice([0.05, 0.5]))
+                content, _ = codec.encode_lists(np.zeros(len(chosen), int), chosen, 1)
+                yield bytes([Op.EVENTS, stamp & 0xFF, stamp >> 8]) + content
+                # What a late record does depends on the policy; a MARK after it tells.
+                at = max(at, stamp + 1) if stamp >= at else at
+                if stamp < at - 1:
+                    yield codec.mark(1)
+            case "bitmap":
+                count = int(rng.integers(0, 6))
+                yield bytes([Op.BITMAP, at & 0xFF, at >> 8, count]) + rng.bytes(count)
+                at += 1
+            case "advance":
+                at += int(rng.integers(0, 140))
+                yield bytes([Op.ADVANCE, at & 0xFF, at >> 8])
+            case "write":
+                space = rng.choice([Space.FEEDBACK, Space.AUX, Space.COEFFICIENTS, Space.STATE,
+                                    Space.ACCUMULATORS, Space.WEIGHTS])
+                count = int(rng.integers(0, 20))
+                limit = AUX_PROBES if space == Space.AUX else sizes[space]
+                offset = place(rng, space, limit, count)
+                yield from codec.write(wire.address(Space(space), offset),
+                                       rng.integers(0, 1 << 16, count).astype(np.uint16))
+            case "read":
+                space = rng.choice(list(sizes))
+                count = int(rng.integers(0, 30))
+                offset = place(rng, space, sizes[space], count)
+                yield bytes([Op.READ]) + wire.address(Space(space), offset).to_bytes(3, "little") \
+                    + bytes([count])
+            case "register":
+                name = rng.choice(["control", "kf", "kr", "kb", "scale", "r_max", "lfsr_0",
+                                   "lfsr_2", "groups_used", "probe_count"])
+                value = {"control": int(rng.integers(0, 16)) << 1,
+                         "groups_used": int(rng.integers(1, SHAPE.groups + 1)),
+                         "probe_count": int(rng.integers(0, 4))}.get(
+                             name, int(rng.integers(0, 1 << 16)))
+                yield from codec.write(wire.register(str(name)).offset,
+                                       np.array([value], np.uint16))
+                yield from codec.write(wire.address(Space.AUX, AUX_PROBES),
+                                       rng.integers(0, SHAPE.neurons, 4).astype(np.uint16))
+                yield from codec.read(0, 0x24)
+            case "clear":
+                what = int(rng.integers(0, 4))
+                yield bytes([Op.CLEAR, what])
+                at = 0 if what & 1 else at
+            case "mark":
+                yield codec.mark(int(rng.integers(0, 1 << 16)))
+            case "echo":
+                data = rng.bytes(int(rng.integers(0, 200)))
+                yield codec.echo(data)
+    yield from codec.read(0, 0x24)
+    yield codec.mark(0xBEEF)
+
+
+def answers(port, records):
+    """The whole stream from a board, up to the answer to the last MARK."""
+    link = Link(port)
+    link.open(TIMEOUT_S)
+    heard = bytearray()
+    for k, record in enumerate(records):
+        link.send(record)
+        if k % 16 == 0:
+            heard += link.receive(0)
+    while bytes([Report.MARK, 0xEF, 0xBE]) not in heard[-7:]:
+        data = link.receive(TIMEOUT_S)
+        assert data, f"silent after {len(heard)} bytes"
+        heard += data
+    return bytes(heard)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_same_bytes(gateware, seed):
+    rng = np.random.default_rng(seed)
+    image = random_image(rng, SHAPE, wild=bool(seed % 2))
+    records = list(conversation(rng, image, 250))
+    got, want = answers(gateware, records), answers(GoldenPort(SHAPE), records)
+    assert len(want) > 3000
+    assert {Report.SPIKES, Report.BITMAP, Report.DIGEST, Report.PROBES} <= set(want)
+    first = next((k for k, (a, b) in enumerate(zip(got, want, strict=False)) if a != b), None)
+    assert first is None, f"byte {first}: {got[first - 8:first + 8].hex(' ')} from the gateware, " \
+                          f"{want[first - 8:first + 8].hex(' ')} from the model"
+    assert len(got) == len(want)
+
+
+def test_a_board_over_its_serial_port_is_the_model(gateware):
+    with Board(Link(gateware), backend="virtual", where="test", timeout_s=TIMEOUT_S) as board:
+        done = verify(board, ticks=0, seed=0, cases=[random_case(SHAPE, 64, s) for s in range(4)])
+        assert done.divergence is None and done.spikes and done.saturated
+        assert not board.is_hardware and board.build != "00000000"
+
+
+def test_a_board_that_is_unplugged_is_named(library):
+    import serial
+    virtual = VirtualBoard(library)
+    line = serial.Serial(virtual.port, wire.BAUD)
+    board = Board(Link(line), backend="virtual", where="test", timeout_s=2.0, on_close=line.close)
+    board.load(network())
+
+    def pull(done, total):
+        virtual.close()
+
+    with pytest.raises(LinkError, match="the board (vanished|stopped answering)"):
+        board.run(spikes(5000), seed=1, progress=pull)
+    board.close()
