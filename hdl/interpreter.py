@@ -7,6 +7,7 @@ from ionspike.hdl.spikes import group_layout
 from ionspike.spec.shape import CoreShape
 from ionspike.spec.wire import (AUX_PROBES, CONTROL, LIST_END, LIST_SKIP, REGISTERS, STATE_STRIDE,
                                 Op, Policy, Report, Space)
+from ionspike.spec.wire import register as find
 
 __all__ = ["Interpreter"]
 
@@ -52,7 +53,6 @@ class Interpreter(wiring.Component):
             "rewind": Out(1), "groups": In(stream.Signature(group_layout(shape))),
             "spikes": In(stream.Signature(range(shape.neurons))), "expand": Out(1),
             "spikes_done": In(1), "spike_count": In(range(shape.neurons + 1)),
-            "digest": In(32), "lfsr": In(64),
             "control": In(data.StructLayout(dict(CONTROL))),
             "groups_used": In(range(shape.groups + 1)),
             "probe_count": In(widths["probe_count"]),
@@ -98,13 +98,8 @@ class Interpreter(wiring.Component):
         half = Signal(range(max(2, shape.lanes // 8)))
         probe = Signal(7)
         probed = Signal(range(shape.neurons))
-        probing, part = Signal(), Signal(2)
-
-        with m.If(probing):
-            m.d.comb += [self.bus.space.eq(Space.STATE),
-                         self.bus.offset.eq(Cat(part, probed) if STATE_STRIDE == 4 else 0)]
-        with m.Else():
-            m.d.comb += [self.bus.space.eq(address[20:]), self.bus.offset.eq(address[:20])]
+        part = Signal(2)
+        m.d.comb += [self.bus.space.eq(address[20:]), self.bus.offset.eq(address[:20])]
 
         def begin_tick(resume_at):
             m.d.comb += [self.start.eq(1), self.take.eq(1)]
@@ -223,7 +218,7 @@ class Interpreter(wiring.Component):
 
             with m.State("Events"):
                 with m.If(op == Op.BITMAP):
-                    m.d.comb += self.i.ready.eq(1)
+                    m.d.comb += self.i.ready.eq(~abort)
                     m.d.sync += left.eq(self.i.payload)
                     with m.If(abort):
                         end_events()
@@ -233,7 +228,7 @@ class Interpreter(wiring.Component):
                     m.next = "ListByte"
 
             with m.State("ListByte"):
-                m.d.comb += self.i.ready.eq(1)
+                m.d.comb += self.i.ready.eq(~abort)
                 with m.If(abort):
                     end_events()
                 with m.Elif(self.i.valid):
@@ -317,19 +312,17 @@ class Interpreter(wiring.Component):
                 heads = {
                     Report.READ: [args.word_select(k, 8) for k in range(4)],
                     Report.ECHO: [number],
-                    Report.MARK: [stamp[:8], stamp[8:]] + [self.tick.word_select(k, 8)
-                                                           for k in range(4)],
+                    Report.MARK: [stamp[:8], stamp[8:]],
                     Report.TICK: [ran], Report.SPIKES: [ran],
                     Report.BITMAP: [ran, self.groups_used * (shape.lanes // 8)],
-                    Report.DIGEST: [ran] + [self.digest.word_select(k, 8) for k in range(4)]
-                        + [self.lfsr[:8], self.lfsr[8:16]],
+                    Report.DIGEST: [ran],
                     Report.PROBES: [ran, self.probe_count],
                     Report.ERROR: [op],
                 }
                 then = {
-                    Report.READ: "ReadNext", Report.ECHO: "Echo", Report.MARK: "Command",
+                    Report.READ: "ReadNext", Report.ECHO: "Echo", Report.MARK: "ReadWait",
                     Report.TICK: "Digest", Report.SPIKES: "Delta", Report.BITMAP: "Mask",
-                    Report.DIGEST: "Probes", Report.PROBES: "Probe", Report.ERROR: "Lost"}
+                    Report.DIGEST: "ReadWait", Report.PROBES: "Probe", Report.ERROR: "Lost"}
                 m.d.comb += sending.eq(1)
                 with m.If(taken):
                     m.d.sync += index.eq(index + 1)
@@ -343,7 +336,7 @@ class Interpreter(wiring.Component):
                                     with m.Case(k + 1):
                                         m.d.comb += self.o.payload.eq(value)
                             with m.If(taken & (index == len(head))):
-                                m.d.sync += [probe.eq(0), index.eq(0)]
+                                m.d.sync += [probe.eq(0), part.eq(0), index.eq(0)]
                                 m.next = then[which]
 
             with m.State("Echo"):
@@ -387,7 +380,8 @@ class Interpreter(wiring.Component):
                         with m.If(group + 1 == self.groups_used):
                             m.next = "Digest"
 
-            # Memory words: the host's READ, and the probes' numbers and states.
+            # Words from the bus: the host's READ, the probes' numbers and states, and the registers
+            # that belong to a report.
             with m.State("ReadNext"):
                 with m.If(number == 0):
                     m.next = "Command"
@@ -409,7 +403,15 @@ class Interpreter(wiring.Component):
                     m.next = "ReadWait"
 
             with m.State("ReadWait"):
-                m.d.comb += probing.eq(report == Report.PROBES)
+                with m.Switch(report):
+                    with m.Case(Report.PROBES):
+                        assert STATE_STRIDE == 4
+                        m.d.comb += [self.bus.space.eq(Space.STATE),
+                                     self.bus.offset.eq(Cat(part, probed))]
+                    for which, first in ((Report.MARK, "tick_low"), (Report.DIGEST, "digest_low")):
+                        with m.Case(which):
+                            m.d.comb += [self.bus.space.eq(Space.REGISTERS),
+                                         self.bus.offset.eq(find(first).offset + part)]
                 m.d.sync += [index.eq(index + 1), word.eq(self.bus.r_data)]
                 with m.If(index == READ_LATENCY):
                     m.d.sync += index.eq(0)
@@ -426,16 +428,20 @@ class Interpreter(wiring.Component):
                     with m.If(report == Report.READ):
                         m.d.sync += [address[:20].eq(address[:20] + 1), number.eq(number - 1)]
                         m.next = "ReadNext"
-                    with m.Elif(part == 2):
-                        m.d.sync += probe.eq(probe + 1)
-                        m.next = "Probe"
                     with m.Else():
                         m.d.sync += part.eq(part + 1)
                         m.next = "ReadWait"
+                        with m.If((report == Report.MARK) & (part == 1)):
+                            m.next = "Command"
+                        with m.Elif((report == Report.DIGEST) & (part == 2)):
+                            m.next = "Probes"
+                        with m.Elif((report == Report.PROBES) & (part == 2)):
+                            m.d.sync += probe.eq(probe + 1)
+                            m.next = "Probe"
 
             # Not a command: nothing that follows can be trusted until the host opens again.
             with m.State("Lost"):
-                m.d.comb += [self.i.ready.eq(1), self.busy.eq(0)]
+                m.d.comb += [self.i.ready.eq(~abort), self.busy.eq(0), self.idle.eq(~self.i.valid)]
                 with m.If(abort):
                     m.next = "Command"
 

@@ -24,7 +24,7 @@ class RegisterFile(wiring.Component):
     *name* : :py:`Out(width)`
         Every writable register but the LFSR's.
     lfsr : :py:`In(64)`, lfsr_load : :py:`Out(4)`
-    tick : :py:`In(32)`
+    tick, digest : :py:`In(32)`
     word : :py:`In(1)`
     *counter* : :py:`In(amount)`
         How much to add to the counter of that name.
@@ -40,7 +40,7 @@ class RegisterFile(wiring.Component):
             **{r.name: Out(r.width, init=r.init) for r in self._written if r.name != "control"},
             "control": Out(data.StructLayout(dict(CONTROL))),
             "lfsr": In(LFSR_WIDTH), "lfsr_load": Out(len(_LFSR)),
-            "tick": In(32), "word": In(1),
+            "tick": In(32), "digest": In(32), "word": In(1),
             **{name: In(saturated_bits if name == "saturated" else 1) for name, _ in COUNTERS},
             "clear_counters": In(1), "halt": In(1)})
 
@@ -56,7 +56,8 @@ class RegisterFile(wiring.Component):
             m.d.sync += self.control.free_running.eq(0)
 
         words = Signal(32)
-        values = {"tick_low": self.tick[:16], "tick_high": self.tick[16:],
+        values = {"digest_low": self.digest[:16], "digest_high": self.digest[16:],
+                  "tick_low": self.tick[:16], "tick_high": self.tick[16:],
                   "words_low": words[:16], "words_high": words[16:]}
         with m.If(self.clear_counters):
             m.d.sync += words.eq(0)
@@ -86,11 +87,9 @@ class RegisterFile(wiring.Component):
 
         # Two stages, like the memories: an address may change every READ_LATENCY clocks.
         picked = Signal(16)
-        with m.Switch(offset):
-            for register in REGISTERS:
-                with m.Case(register.offset):
-                    m.d.sync += picked.eq(Value.cast(values[register.name]))
-            with m.Default():
-                m.d.sync += picked.eq(0)
+        table = [C(0, 16)] * (1 << len(offset))
+        for register in REGISTERS:
+            table[register.offset] = Cat(Value.cast(values[register.name]), C(0, 16))[:16]
+        m.d.sync += picked.eq(Cat(*table).word_select(offset, 16))
         m.d.sync += self.bus.r_data.eq(Mux(chosen, picked, 0))
         return m

@@ -64,11 +64,6 @@ class Outbox:
         """Payload bytes not acknowledged."""
         return sum(map(len, self.queue)) + sum(frame.size for frame in self.flight)
 
-    @property
-    def blocked(self) -> bool:
-        """Nothing can be sent, and no acknowledgement is due, before there is more credit."""
-        return bool(self.queue) and not self.flight and len(self.queue[0]) > self.credit
-
     def take(self, now_s: float = 0.0) -> bytes | None:
         """The next frame to send, if there is one that may be sent."""
         if self._again:

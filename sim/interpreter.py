@@ -164,10 +164,10 @@ class Interpreter:
 
     def _tick(self, indices: NDArray[np.int64]) -> None:
         core, out = self.memory.core, self._out
-        inputs = np.zeros((1, self.shape.inputs), bool)
-        inputs[0, indices] = True
+        inputs = np.zeros(self.shape.inputs, bool)
+        inputs[indices] = True
         low = core.tick & 0xFF
-        spikes = core.step(inputs)[0]
+        spikes = self.memory.step(inputs)
         fired = np.flatnonzero(spikes)
         size = len(spikes) // 8
         if len(fired) == 0:
@@ -180,7 +180,7 @@ class Interpreter:
             out += bytes([Report.BITMAP, low, size])
             out += np.packbits(spikes, bitorder="little").tobytes()
         if self._control("report_digest"):
-            out += bytes([Report.DIGEST, low]) + int(core.digest[0]).to_bytes(4, "little")
+            out += bytes([Report.DIGEST, low]) + self.memory.digest.to_bytes(4, "little")
             out += (int(core.lfsr[0]) & 0xFFFF).to_bytes(2, "little")
         if self._control("report_probes"):
             words = self.memory.probed()

@@ -47,8 +47,11 @@ class BoardLink:
         errors = self._deframer.errors
         for frame in self._deframer.feed(data):
             self._take(frame)
-        if errors := self._deframer.errors - errors:
-            self.counters["crc_error"] += errors
+        self._count_errors(self._deframer.errors - errors)
+
+    def _count_errors(self, errors: int) -> None:
+        self.counters["crc_error"] += errors
+        if errors:
             self._answer = self._inbox.corrupt()
 
     def _take(self, frame: Frame) -> None:
@@ -77,6 +80,10 @@ class BoardLink:
             self._outbox.acknowledge(ack)
             if ack.reason:
                 self.resend()
+                # What was not whole may have been an ACK.
+                self._answer = self._answer or Nack.OK
+        else:
+            self._count_errors(1)
 
     def resend(self) -> None:
         """Send what is not acknowledged once more: a NAK came, or the timer ran out."""

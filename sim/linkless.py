@@ -46,7 +46,7 @@ class Linkless(wiring.Component):
                 m.d.comb += getattr(slave.bus, name).eq(getattr(interpreter.bus, name))
         for name in ("start", "last_event", "clear", "rewind", "expand"):
             m.d.comb += getattr(core, name).eq(getattr(interpreter, name))
-        for name in ("tick", "spikes_done", "spike_count", "digest", "lfsr"):
+        for name in ("tick", "spikes_done", "spike_count"):
             m.d.comb += getattr(interpreter, name).eq(getattr(core, name))
         for name in ("groups_used", "kf", "kr", "kb", "scale", "r_max"):
             m.d.comb += getattr(core, name).eq(getattr(registers, name))
@@ -61,7 +61,8 @@ class Linkless(wiring.Component):
             ticker.take.eq(interpreter.take), ticker.busy.eq(interpreter.busy),
             interpreter.due.eq(ticker.due),
             core.lfsr_load.eq(registers.lfsr_load), registers.lfsr.eq(core.lfsr),
-            registers.tick.eq(core.tick), registers.word.eq(core.word),
+            registers.tick.eq(core.tick), registers.digest.eq(core.digest),
+            registers.word.eq(core.word),
             registers.saturated.eq(core.saturated), registers.late.eq(interpreter.late),
             registers.dropped.eq(interpreter.dropped), registers.overruns.eq(ticker.overrun),
             registers.clear_counters.eq(interpreter.clear_counters),

@@ -63,10 +63,24 @@ class BoardMemory:
                        Space.COEFFICIENTS: [0xFFFF], Space.WEIGHTS: [0xFFFF]}
         self._state = np.zeros((shape.neurons, 3), np.uint16)
         self._model = self._build(1)
+        self._digest: int | None = 0
+
+    @property
+    def digest(self) -> int:
+        """Digest of the state that the last tick left, whatever was written since."""
+        return int(self._model.digest[0]) if self._digest is None else self._digest
+
+    def step(self, inputs: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """One tick: bool ``[inputs]`` in, bool ``[neurons]`` out."""
+        spikes = self.core.step(inputs[None])[0]
+        # Computed when asked for: it costs about as much as the tick.
+        self._digest = None
+        return spikes
 
     def clear(self, state: bool, counters: bool) -> None:
         """What CLEAR does."""
         if state:
+            self._digest = self.digest
             self._state[:] = 0
             self.core.clear()
         if counters:
@@ -84,6 +98,7 @@ class BoardMemory:
     def core(self) -> Model:
         """The model of what is loaded."""
         if self._stale:
+            self._digest = self.digest
             old, new = self._model, self._build(int(self._model.lfsr[0]))
             new.state = self._all_state()[None, :new.image.neurons]
             new.tick, new.counters = old.tick, old.counters
@@ -124,6 +139,7 @@ class BoardMemory:
         elif space == Space.STATE:
             neuron, word, values = self._state_places(offset, words)
             core = self.core
+            self._digest = self.digest
             self._all_state()[neuron, word] = values
             core.state = self._state[None, :core.image.neurons]
         elif space in self._memory:
@@ -177,7 +193,8 @@ class BoardMemory:
         core, name = self.core, entry.name
         if name.startswith("lfsr_"):
             return int(core.lfsr[0]) >> 16 * int(name[-1]) & 0xFFFF
-        for prefix, value in (("tick", core.tick), ("words", core.counters["words"])):
+        for prefix, value in (("tick", core.tick), ("words", core.counters["words"]),
+                              ("digest", self.digest)):
             if name in (f"{prefix}_low", f"{prefix}_high"):
                 return int(value) >> (16 if name.endswith("high") else 0) & 0xFFFF
         if offset >= register(COUNTERS[0][0]).offset:

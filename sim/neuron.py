@@ -113,13 +113,13 @@ class Neuron:
         """Update ``s`` in place; arrays ``[trials, neurons]``; returns the spikes."""
         for name in ("f", "r", "g", "on"):      # so that reshaping them makes no copies
             setattr(s, name, np.ascontiguousarray(getattr(s, name)))
-        arrays: list[NDArray[Any]] = [x.reshape(-1, x.shape[-1])
-                                     for x in (s.f, s.r, s.g, s.on, acc, words)]
-        spikes = np.empty(arrays[0].shape, bool)
-        trials = max(1, _CHUNK // spikes.shape[1])
-        for start in range(0, len(spikes), trials):
-            self._update(*(x[start:start + trials] for x in (*arrays, spikes)))
-        return spikes.reshape(s.f.shape)
+        spikes = np.empty(s.f.shape, bool)
+        arrays: list[NDArray[Any]] = [s.f, s.r, s.g, s.on, acc, words, spikes]
+        arrays = [x.reshape(-1, x.shape[-1]) for x in arrays]
+        trials = max(1, _CHUNK // arrays[0].shape[1])
+        for start in range(0, len(arrays[0]), trials):
+            self._update(*[x[start:start + trials] for x in arrays])
+        return spikes
 
     def _update(self, f: I32, r: I32, g: I32, on: NDArray[np.bool_], acc: I32,
                 words: NDArray[np.uint16], spikes: NDArray[np.bool_]) -> None:

@@ -196,6 +196,9 @@ REGISTERS = (
     Register(0x07, "probe_count", 7, "rw", "Neurons listed from AUX_PROBES on."),
     Register(0x08, "period_low", 16, "rw", "Clocks per free-running tick.", 24000),
     Register(0x09, "period_high", 8, "rw", "Bits 16 to 23 of the same."),
+    # In the order in which Report.DIGEST sends them.
+    Register(0x0A, "digest_low", 16, "ro", "Digest of the last tick's state."),
+    Register(0x0B, "digest_high", 16, "ro", "Bits 16 to 31 of the same."),
     *(Register(0x0C + k, f"lfsr_{k}", 16, "rw", f"LFSR state, bits {16 * k} to {16 * k + 15}.",
                int(k == 0)) for k in range(4)),
     Register(0x10, "tick_low", 16, "ro", "Number of the next tick."),

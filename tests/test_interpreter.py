@@ -10,5 +10,5 @@ def test_cocotb(run_cocotb):
     run_cocotb(Linkless(shape), "ionspike.sim.tb_interpreter", seed=1, parameters={
         "shape": {name: getattr(shape, name) for name in (
             "neurons", "inputs", "lanes", "words", "delay_slots")},
-        "runs": 9, "records": 40, "reach": REACH, "opens": 60, "states": 12,
-        "period": 2000, "ticks": 120})
+        "runs": 3, "records": 30, "reach": REACH, "opens": 20, "states": 8,
+        "period": 2000, "ticks": 60})

@@ -1,0 +1,83 @@
+"""A serial port, with errors that say what is wrong, and an idea of what it has not sent yet."""
+
+from collections.abc import Callable
+from typing import NoReturn, Protocol
+
+__all__ = ["Line", "LinkError", "POLL_S", "Port"]
+
+#: Longest time spent in one read; nothing is looked at more often while the board is silent.
+POLL_S = 0.005
+
+
+class LinkError(Exception):
+    """The board is missing, silent, not what was expected, or gone."""
+
+
+class Port(Protocol):
+    """What a link needs of :class:`serial.Serial`. If it has ``out_waiting`` that is used too."""
+
+    timeout: float | None
+
+    @property
+    def in_waiting(self) -> int: ...
+    def read(self, size: int = 1) -> bytes: ...
+    def write(self, data: bytes) -> int | None: ...
+
+
+class Line:
+    """Reads and writes a port.
+
+    Attributes
+    ----------
+    name : of the port, for messages.
+    byte_rate : bytes per second that leave the port; None if unknown.
+    bytes_in, bytes_out : so far.
+    """
+
+    def __init__(self, port: Port, clock: Callable[[], float], sleep: Callable[[float], None]):
+        self.name = getattr(port, "name", None) or type(port).__name__
+        self.byte_rate: float | None = None
+        self.bytes_in = self.bytes_out = 0
+        self._port, self._clock, self._sleep = port, clock, sleep
+        self._empty_s = 0.0
+        port.timeout = POLL_S
+
+    def read(self, wait: bool) -> bytes:
+        """What has come; if nothing has and ``wait``, what comes first within ``POLL_S``."""
+        start_s = self._clock()
+        try:
+            size = self._port.in_waiting
+            if not size and not wait:
+                return b""
+            data = self._port.read(size or 1)
+            if data and not size and (size := self._port.in_waiting):
+                data += self._port.read(size)
+        except OSError as error:
+            self._vanished(error)
+        if not data and (rest_s := POLL_S - (self._clock() - start_s)) > POLL_S / 2:
+            self._sleep(rest_s)     # ports inside this process need not wait
+        self.bytes_in += len(data)
+        return data
+
+    def write(self, data: bytes) -> None:
+        try:
+            self._port.write(data)
+        except OSError as error:
+            self._vanished(error)
+        self.bytes_out += len(data)
+        if self.byte_rate:
+            self._empty_s = max(self._empty_s, self._clock()) + len(data) / self.byte_rate
+
+    def unsent(self) -> float:
+        """Bytes that have been written and have not left, as far as that is known."""
+        hidden = 0.0    # in an adapter
+        if self.byte_rate:
+            hidden = (self._empty_s - self._clock()) * self.byte_rate
+        try:
+            return max(hidden, getattr(self._port, "out_waiting", 0))
+        except OSError as error:
+            self._vanished(error)
+
+    def _vanished(self, error: OSError) -> NoReturn:
+        raise LinkError(f"{self.name}: the board vanished ({error}); plug it in and open it "
+                        f"again") from error

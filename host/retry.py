@@ -1,0 +1,81 @@
+"""When to send again what is not acknowledged, and when to give up."""
+
+from dataclasses import dataclass
+
+__all__ = ["Retry"]
+
+#: Least and most time after which frames that are not acknowledged are sent again.
+MIN_S, MAX_S = 0.03, 1.0
+#: So many times in a row without a word from the board: it is dead.
+SILENT_TRIES = 8
+#: So many times in a row without progress, though the board answers: the line is unusable.
+TRIES = 400
+
+
+@dataclass
+class Retry:
+    """Patience with the board; all times are in seconds.
+
+    Parameters
+    ----------
+    round_trip_s : between a frame and its acknowledgement, from the first exchange; averaged later.
+    now_s : the time.
+
+    Attributes
+    ----------
+    tries : how often the frames in flight have been sent again.
+    silent : how often in a row without a word from the board.
+    """
+
+    round_trip_s: float
+    now_s: float
+
+    def __post_init__(self) -> None:
+        self.tries = self.silent = 0
+        self._stretch = 1.0
+        self._since_s = self.now_s
+        self._again: tuple[int, float] | None = None
+
+    def waits_since(self, now_s: float) -> None:
+        """There was nothing in flight before."""
+        self._since_s = now_s
+
+    def heard(self) -> None:
+        """A frame came, whatever it says."""
+        self.silent = 0
+
+    def progress(self, now_s: float, sent_s: float | None) -> None:
+        """Frames were acknowledged; the last was sent then, None if more than once."""
+        self.tries, self._stretch = 0, 1.0
+        self._since_s = now_s
+        if sent_s is not None:
+            self.round_trip_s += (now_s - sent_s - self.round_trip_s) / 8
+
+    def due(self, now_s: float, line_s: float) -> bool:
+        """Too much time has passed; ``line_s`` is what the frames in flight need on the line."""
+        timeout_s = max(MIN_S, 3 * self.round_trip_s) * self._stretch + line_s
+        return now_s - self._since_s >= min(timeout_s, max(MAX_S, line_s))
+
+    def timed_out(self) -> None:
+        # A board that answers is waited for almost as briefly: the line is bad, not full.
+        self._stretch = min(64.0, self._stretch * (2.0 if self.silent else 1.2))
+        self.silent += 1
+
+    def again(self, seq: int, now_s: float) -> None:
+        """Frames from ``seq`` on are sent again."""
+        self._since_s = now_s
+        self._again = seq, now_s
+        self.tries += 1
+
+    def on_its_way(self, seq: int, now_s: float) -> bool:
+        """What is asked for was sent again so lately that who asks cannot have seen it."""
+        return self._again is not None and self._again[0] == seq and (
+            now_s - self._again[1] < self.round_trip_s)
+
+    @property
+    def dead(self) -> bool:
+        return self.silent > SILENT_TRIES
+
+    @property
+    def hopeless(self) -> bool:
+        return self.tries > TRIES
