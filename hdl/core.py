@@ -1,12 +1,12 @@
 from amaranth import *
 from amaranth.lib import data, memory, stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from ionspike.hdl.bus import BusSignature
 from ionspike.hdl.digest import Digest
 from ionspike.hdl.lfsr import LFSR
-from ionspike.hdl.neuron import LATENCY, Neuron
+from ionspike.hdl.neuron import Neuron
 from ionspike.hdl.spikes import Expander, SpikeBuffer, group_layout
 from ionspike.hdl.synapse import Synapses
 from ionspike.spec import formats as fmt

@@ -5,8 +5,18 @@ from amaranth.lib.wiring import In, Out
 from ionspike.hdl.bus import READ_LATENCY, BusSignature
 from ionspike.hdl.spikes import group_layout
 from ionspike.spec.shape import CoreShape
-from ionspike.spec.wire import (AUX_PROBES, CONTROL, LIST_END, LIST_SKIP, REGISTERS, STATE_STRIDE,
-                                Op, Policy, Report, Space)
+from ionspike.spec.wire import (
+    AUX_PROBES,
+    CONTROL,
+    LIST_END,
+    LIST_SKIP,
+    REGISTERS,
+    STATE_STRIDE,
+    Op,
+    Policy,
+    Report,
+    Space,
+)
 from ionspike.spec.wire import register as find
 
 __all__ = ["Interpreter"]
@@ -80,8 +90,11 @@ class Interpreter(wiring.Component):
         sending = Signal()
         m.d.comb += [self.o.valid.eq(sending & ~abort), taken.eq(self.o.ready | abort)]
 
+        # Known a clock late, which is soon enough: neither side of it has just changed when used.
         distance = Signal(signed(16))
-        go, empty_tick, resume = Signal(), Signal(), Signal(2)
+        ahead, here = Signal(), Signal()
+        m.d.sync += [ahead.eq(distance > 0), here.eq(distance == 0)]
+        go, resume = Signal(), Signal(2)
         m.d.comb += [distance.eq(stamp - self.tick[:16]),
                      go.eq(~self.control.free_running | self.due)]
         COMMAND, STAMPED, EVENTS = 0, 1, 2
@@ -200,16 +213,16 @@ class Interpreter(wiring.Component):
                 m.d.comb += self.busy.eq(0)
                 with m.If(abort):
                     m.next = "Command"
-                with m.Elif(distance > 0):
+                with m.Elif(ahead):
                     with m.If(go):
                         begin_tick(STAMPED)
                         m.next = "Run"
                 with m.Elif(op == Op.ADVANCE):
                     m.next = "Command"
-                with m.Elif((distance == 0) | (self.control.policy == Policy.NEXT)):
+                with m.Elif(here | (self.control.policy == Policy.NEXT)):
                     with m.If(go):
                         begin_tick(EVENTS)
-                        m.d.sync += was_late.eq(distance != 0)
+                        m.d.sync += was_late.eq(~here)
                         m.next = "Events"
                 with m.Else():
                     m.d.comb += self.halt.eq(self.control.policy == Policy.HALT)

@@ -28,9 +28,9 @@ class Link(wiring.Component):
     tx_slots : :class:`int`
         Frames kept until they are acknowledged, of 256 bytes each; a power of two.
     resend_clocks : :class:`int`
-        Frames that are not acknowledged for this long are sent again.
+        Frames that are not acknowledged for this long are sent again; a power of two.
     retries : :class:`int`
-        So many times; afterwards the board waits for the host to say something.
+        So many times, a power of two; afterwards the board waits for the host to say something.
     close_clocks : :class:`int`
         See above; a power of two.
 

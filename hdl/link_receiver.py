@@ -21,13 +21,13 @@ class LinkNews(wiring.Signature):
     opened : :py:`Out(1)`
         An OPEN came; its nonce is :py:`argument`.
     acked : :py:`Out(1)`
-        An ACK came; :py:`seq` and :py:`nack` belong to it.
+        An ACK came; :py:`not_seq` and :py:`nack` belong to it.
     limited : :py:`Out(1)`
         ... and :py:`argument` is its limit.
     argument : :py:`Out(16)`
         Two bytes of payload; stays until the payload of another frame comes.
-    seq : :py:`Out(8)`
-        Of the frame.
+    not_seq : :py:`Out(8)`
+        The complement of the frame's number: subtracting it then takes no inverters.
     nack : :py:`Out(1)`
         The ACK has a reason.
     answer : :py:`Out(1)`
@@ -46,7 +46,7 @@ class LinkNews(wiring.Signature):
     def __init__(self):
         super().__init__({
             "opened": Out(1), "acked": Out(1), "limited": Out(1), "argument": Out(16),
-            "seq": Out(8), "nack": Out(1), "answer": Out(1), "reason": Out(Nack),
+            "not_seq": Out(8), "nack": Out(1), "answer": Out(1), "reason": Out(Nack),
             "accepted": Out(1), "expected": Out(8), "limit": Out(16), "freeze": In(1),
         })
 
@@ -99,7 +99,7 @@ class LinkReceiver(wiring.Component):
         m.submodules.decoder = decoder = Decoder()
         m.submodules.crc = crc = CRC32()
         m.submodules.ring = ring = memory.Memory(shape=8, depth=self.rx_bytes, init=[])
-        ring_w, ring_r = ring.write_port(), ring.read_port(domain="comb")
+        ring_w, ring_r = ring.write_port(), ring.read_port()
 
         # The room of the ring that is not offered leaves place for a frame's CRC, and for control
         # frames when the rest is full.
@@ -110,14 +110,15 @@ class LinkReceiver(wiring.Component):
         place = Signal.like(ring_w.addr, reset_less=True)   # of its next byte
         read  = limit[:len(start)]
 
-        # Reading and writing exclude each other, so that the ring needs no logic for both at the
-        # same address; a read waits for a clock at most.
+        # Only what is committed is read, so that no address is read and written in one clock.
         fetch = Signal()
-        m.d.comb += fetch.eq((read != start) & (~self.o.valid | self.o.ready)
-                             & ~ring_w.en & ~news.freeze)
-        m.d.comb += ring_r.addr.eq(read)
+        m.d.comb += [
+            fetch.eq((read != start) & (~self.o.valid | self.o.ready) & ~news.freeze),
+            ring_r.addr.eq(read),
+            ring_r.en.eq(fetch),
+            self.o.payload.eq(ring_r.data),
+        ]
         with m.If(fetch):
-            m.d.sync += self.o.payload.eq(ring_r.data)
             m.d.sync += self.o.valid.eq(1)
             m.d.sync += limit.eq(limit + 1)
         with m.Elif(self.o.ready):
@@ -160,7 +161,7 @@ class LinkReceiver(wiring.Component):
         with m.If(taken & ~head[1]):
             m.d.sync += head.eq(head + 1)
             with m.If(head[0]):
-                m.d.sync += news.seq.eq(byte)
+                m.d.sync += news.not_seq.eq(~byte)
             with m.Else():
                 m.d.sync += is_open.eq(byte == Kind.OPEN)
                 m.d.sync += is_data.eq(byte == Kind.DATA)
@@ -181,8 +182,8 @@ class LinkReceiver(wiring.Component):
                 m.d.comb += ring_w.en.eq(1)
 
         sound = frame.p.whole & crc.match & ~broken & (count[2:] != 0)
-        ahead = Signal(8)
-        m.d.comb += ahead.eq(news.seq - news.expected)
+        behind = Signal(8)
+        m.d.comb += behind.eq(news.expected - ~news.not_seq)
 
         def answer(reason):
             m.d.comb += news.answer.eq(1)
@@ -199,13 +200,13 @@ class LinkReceiver(wiring.Component):
                 m.d.comb += news.limited.eq(count[:2] != 0)
                 m.d.comb += news.nack.eq(nack & news.limited)
             with m.Elif(sound & is_data):
-                with m.If(ahead[7]):
-                    answer(Nack.OK)
-                with m.Elif(ahead != 0):
+                with m.If(behind[7]):
                     m.d.comb += self.gap.eq(1)
                     m.d.sync += gap_told.eq(1)
                     with m.If(~gap_told):
                         answer(Nack.GAP)
+                with m.Elif(behind != 0):
+                    answer(Nack.OK)
                 with m.Elif(crowded):
                     m.d.comb += self.overflow.eq(1)
                     m.d.sync += gap_told.eq(1)

@@ -2,7 +2,7 @@
 
 from amaranth import *
 from amaranth.lib import memory, stream, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, Out
 
 from ionspike.hdl.link_builder import ACK_BASE, FrameBuilder, Order
 from ionspike.hdl.link_receiver import LinkNews
@@ -11,8 +11,6 @@ from ionspike.spec.wire import Nack
 __all__ = ["LinkSender"]
 
 SLOT_BYTES = 256
-#: A place that is never written: the zero there is sent as a delimiter.
-EMPTY = 255
 
 
 class LinkSender(wiring.Component):
@@ -41,11 +39,11 @@ class LinkSender(wiring.Component):
     """
 
     def __init__(self, hello, tx_slots, resend_clocks, retries, close_clocks):
-        if tx_slots < 2 or tx_slots > 64 or tx_slots & (tx_slots - 1):
-            raise ValueError(f"tx_slots must be a power of two from 2 to 64, not {tx_slots}")
-        if close_clocks < 16 or close_clocks & (close_clocks - 1):
-            raise ValueError(f"close_clocks must be a power of two, 16 at least, "
-                             f"not {close_clocks}")
+        for name, value, low, high in (
+                ("tx_slots", tx_slots, 2, 64), ("close_clocks", close_clocks, 16, 1 << 16),
+                ("resend_clocks", resend_clocks, close_clocks, 1 << 30), ("retries", retries, 1, 256)):
+            if not low <= value <= high or value & (value - 1):
+                raise ValueError(f"{name} must be a power of two from {low} to {high}, not {value}")
         self.builder = FrameBuilder(hello)
         self.tx_slots = tx_slots
         self.resend_clocks = resend_clocks
@@ -64,7 +62,7 @@ class LinkSender(wiring.Component):
         news = self.news
         m.submodules.slots = slots = memory.Memory(
             shape=8, depth=self.tx_slots * SLOT_BYTES, init=[])
-        slots_w, slots_r = slots.write_port(), slots.read_port(domain="comb")
+        slots_w, slots_r = slots.write_port(), slots.read_port()
         m.submodules.builder = builder = self.builder
 
         # ------------------------------------------------------------------------------ window --
@@ -82,14 +80,14 @@ class LinkSender(wiring.Component):
         head_slot = head[:len(slot)]
         next_slot = (head - unsent)[:len(slot)]
 
-        m.d.comb += left.eq(head - news.seq)
-        m.d.comb += acked.eq(news.acked & (left <= held))
+        m.d.comb += left.eq(head - ~news.not_seq)
+        m.d.comb += acked.eq(news.acked & (left[len(held):] == 0) & (left[:len(held)] <= held))
         m.d.comb += builder.stall.eq(acked)
         m.d.comb += built.eq(builder.done & (builder.what == Order.DATA) & ~acked)
 
         with m.If(acked):
             m.d.sync += held.eq(left)
-            with m.If(news.nack | (left < unsent)):
+            with m.If(news.nack | (left[:len(held)] < unsent)):
                 m.d.sync += unsent.eq(left)
         with m.Elif(built):
             m.d.sync += head.eq(head + 1)
@@ -155,82 +153,96 @@ class LinkSender(wiring.Component):
             m.d.comb += builder.order.eq(Order.DATA)
 
         # ------------------------------------------------------------------------------ timers --
-        tick  = Signal(range(self.close_clocks))
-        ticks = Signal(range(-(-self.resend_clocks // self.close_clocks)))
-        tries = Signal(range(self.retries + 1))
-        quiet = Signal()        # no byte came since the last tick
-        waits = Signal()        # for an acknowledgement
+        # One counter: clocks until a frame is closed, until frames are sent again, how often.
+        close_bit  = self.close_clocks.bit_length() - 1
+        resend_bit = self.resend_clocks.bit_length() - 1
+        timer   = Signal(resend_bit + self.retries.bit_length())
+        closes  = Signal()      # those bits a clock ago
+        resends = Signal()
+        quiet   = Signal()      # no byte came since the last tick
+        rests   = Signal()      # there is nothing to do but to wait for an acknowledgement
+        waits   = Signal()      # ... and to send again afterwards
+        tick    = Signal()
 
-        m.d.comb += waits.eq((held != 0) & (unsent == 0) & resting & (tries != self.retries))
-        with m.If(waits | builder.open):
-            m.d.sync += tick.eq(tick + 1)
-        last = tick.all()
-        with m.If(last):
+        m.d.comb += [
+            rests.eq((held != 0) & (unsent == 0) & resting),
+            waits.eq(rests & ~timer[-1]),
+            tick.eq(closes != timer[close_bit]),
+            expired.eq((resends != timer[resend_bit]) & rests),
+            builder.close.eq(~(self.i.valid & credit) & (
+                want_ack | (tick & quiet & resting & (unsent == 0)))),
+        ]
+        m.d.sync += closes.eq(timer[close_bit])
+        m.d.sync += resends.eq(timer[resend_bit])
+        with m.If(acked | news.opened):
+            for register in timer, closes, resends:
+                m.d.sync += register.eq(0)
+        with m.Elif(waits | builder.open):
+            m.d.sync += timer.eq(timer + 1)
+        with m.If(tick):
             m.d.sync += quiet.eq(1)
         with m.If((self.i.valid & self.i.ready) | ~builder.open):
             m.d.sync += quiet.eq(0)
-        m.d.comb += builder.close.eq(~(self.i.valid & credit) & (
-            want_ack | (last & quiet & resting & (unsent == 0))))
-
-        with m.If(start | acked):
-            m.d.sync += ticks.eq(0)
-        with m.Elif(last & waits):
-            m.d.sync += ticks.eq(ticks + 1)
-            with m.If(ticks == -(-self.resend_clocks // self.close_clocks) - 1):
-                m.d.comb += expired.eq(~built)
-                m.d.sync += ticks.eq(0)
-                m.d.sync += tries.eq(tries + 1)
-        with m.If(acked):
-            m.d.sync += tries.eq(0)
 
         # ------------------------------------------------------------------------- transmitter --
         place = Signal(8)
         cut   = Signal()        # the frame being sent shall end at once
 
-        def send(first_place, first_slot=slot):
-            m.d.sync += place.eq(first_place)
+        upper = Signal()        # ACK_BASE is to be added to the place
+        fetch = Signal()
+
+        def send(first_slot, is_ack):
+            m.d.sync += upper.eq(is_ack)
             m.d.sync += slot.eq(first_slot)
             m.next = "Fetch"
 
-        def send_delimiter():
-            m.d.sync += cut.eq(0)
-            send(EMPTY)
-
-        m.d.comb += slots_r.addr.eq(Cat(place, slot))
-        with m.FSM():
+        m.d.comb += [
+            slots_r.addr.eq(Cat(place | Mux(upper, ACK_BASE, 0), slot)),
+            slots_r.en.eq(fetch),
+            self.o.payload.eq(slots_r.data),
+        ]
+        with m.If(fetch):
+            m.d.sync += place.eq(place + 1)
+        with m.FSM() as fsm:
             with m.State("Rest"):
-                m.d.comb += resting.eq(1)
+                m.d.comb += resting.eq(~cut)
                 with m.If(cut):
-                    send_delimiter()
+                    m.next = "Cut"
                 with m.Elif(ready):
                     m.d.sync += ready.eq(0)
                     m.d.sync += ack.eq(0)
-                    with m.If(builder.what == Order.ACK):
-                        send(ACK_BASE, 0)
-                    with m.Else():
-                        send(0, -1)
+                    send(Mux(builder.what == Order.ACK, 0, self.tx_slots - 1),
+                         builder.what == Order.ACK)
                 with m.Elif((unsent != 0) & ~want_ack & ~ack & ~acked & ~built):
                     m.d.comb += start.eq(1)
-                    send(0, next_slot)
+                    send(next_slot, 0)
 
             with m.State("Fetch"):
-                with m.If(~builder.write):
-                    m.d.sync += self.o.payload.eq(slots_r.data)
-                    m.d.sync += place.eq(place + 1)
-                    m.next = "Send"
+                m.d.comb += fetch.eq(1)
+                m.next = "Send"
 
             with m.State("Send"):
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):
                     m.next = "Fetch"
                     with m.If(cut):
-                        send_delimiter()
-                    with m.Elif(self.o.payload == 0):
+                        m.next = "Cut"
+                    with m.Elif(slots_r.data == 0):
                         m.next = "Rest"
+
+            with m.State("Cut"):
+                m.d.comb += self.o.valid.eq(1)
+                m.d.comb += self.o.payload.eq(0)
+                with m.If(self.o.ready):
+                    m.d.sync += cut.eq(0)
+                    m.next = "Rest"
+
+        with m.If(fsm.ongoing("Rest")):
+            m.d.sync += place.eq(0)
 
         # -------------------------------------------------------------------------------- OPEN --
         with m.If(news.opened):
-            for register in (head, held, unsent, total, limit, skipped, ack, ready, tries):
+            for register in head, held, unsent, total, limit, skipped, ack, ready:
                 m.d.sync += register.eq(0)
             m.d.sync += hello.eq(1)
             m.d.sync += cut.eq(1)

@@ -64,7 +64,10 @@ class RegisterFile(wiring.Component):
         with m.Elif(self.word & ~words.all()):
             m.d.sync += words.eq(words + 1)
         for name, _ in COUNTERS:
-            amount = getattr(self, name)
+            # A register, for strobes come at the end of long paths.
+            strobe = getattr(self, name)
+            amount = Signal.like(strobe, name=f"amount_{name}")
+            m.d.sync += amount.eq(strobe)
             values[name] = count = Signal(16, name=f"count_{name}")
             if len(amount) == 1:
                 with m.If(amount & ~count.all()):

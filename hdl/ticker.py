@@ -21,6 +21,7 @@ class Ticker(wiring.Component):
     take, busy : :py:`In(1)`
         The tick begins; it is at work.
     overrun : :py:`Out(1)`
+        A clock after the tick fell due.
     """
 
     run: In(1)
@@ -33,13 +34,14 @@ class Ticker(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         count = Signal(24)
+        m.d.sync += self.overrun.eq(0)
         with m.If(self.take):
             m.d.sync += self.due.eq(0)
         with m.If(~self.run):
             m.d.sync += [count.eq(0), self.due.eq(0)]
         with m.Elif(count + 1 >= self.period):
             m.d.sync += [count.eq(0), self.due.eq(1)]
-            m.d.comb += self.overrun.eq(self.busy | (self.due & ~self.take))
+            m.d.sync += self.overrun.eq(self.busy | (self.due & ~self.take))
         with m.Else():
             m.d.sync += count.eq(count + 1)
         return m

@@ -26,7 +26,7 @@ class Image:
     fanout : uint32 ``[sources]``, see ``CoreShape.descriptor_fields``.
     coefficients : uint32 ``[neurons used]``, see ``wire.COEFFICIENT``.
     feedback, noise : uint16 tables.
-    state : uint16 ``[neurons used, 3]``, the initial state, see ``wire.STATE``.
+    state : uint16 ``[neurons used, 3]``, the initial state, see ``wire.STATE``; zero by default.
     """
 
     shape: CoreShape
@@ -36,10 +36,10 @@ class Image:
     coefficients: NDArray[np.uint32]
     feedback: NDArray[np.uint16]
     noise: NDArray[np.uint16]
-    state: NDArray[np.uint16] = field(default=None)  # type: ignore[assignment]
+    state: NDArray[np.uint16] = field(default_factory=lambda: np.zeros((0, 3), np.uint16))
 
     def __post_init__(self) -> None:
-        if self.state is None:
+        if not len(self.state):
             object.__setattr__(self, "state", np.zeros((self.neurons, 3), np.uint16))
         expected = {
             "weights": (self.weights.shape[0], self.shape.lanes), "fanout": (self.shape.sources,),

@@ -14,7 +14,7 @@ POLYNOMIAL = 0x04C11DB7     # that of CRC-32
 def _power(exponent: int) -> NDArray[np.uint32]:
     """Byte tables ``[4, 256]`` of multiplication by ``x ** (2 ** exponent)``."""
     if exponent == 0:
-        value = np.arange(256, dtype=np.uint64)[None, :] << np.arange(0, 32, 8, np.uint64)[:, None]
+        value = np.arange(256, dtype=np.uint64)[None, :] << np.arange(4, dtype=np.uint64)[:, None] * 8
         value = value << np.uint64(1)
         return (value ^ np.where(value >> np.uint64(32), 1 << 32 | POLYNOMIAL, 0).astype(np.uint64)
                 ).astype(np.uint32)

@@ -1,6 +1,6 @@
 """A board without its serial link: what benches of the interpreter are run on."""
 
-from amaranth import *
+from amaranth import Cat, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 

@@ -32,21 +32,23 @@ def edges(rng: np.random.Generator, bits: int, size: int | tuple[int, ...]) -> N
 
 
 def random_image(rng: np.random.Generator, shape: CoreShape, *, wild: bool = False,
-                 density: float = 0.5, delays: bool = True) -> Image:
+                 hot: bool | None = None, density: float = 0.5, delays: bool = True) -> Image:
     """An image with rows of any length, base, target and delay, chained rows and empty sources.
 
     Parameters
     ----------
     wild : coefficients, tables, states and weights from their whole range instead of a device's:
-        clips everywhere. Of two such images one has weights of one sign per lane, and rows that
-        meet often enough to saturate in both directions.
+        clips everywhere.
+    hot : weights of one sign per lane, and rows that meet often enough to saturate in both
+        directions; by default every other wild image.
     density : share of sources with a row.
     delays : whether rows have axonal delays.
     """
     groups_used = int(rng.integers(max(1, shape.groups // 2), shape.groups + 1))
     neurons = groups_used * shape.lanes
     words = int(min(shape.words, 4 * shape.sources * shape.groups))
-    hot = wild and bool(rng.integers(2))
+    if hot is None:
+        hot = wild and bool(rng.integers(2))
     # Long chains pass the limits of a small core; a large one has the rows for it anyway.
     chained = hot and shape.sources <= 128
     fanout = _fanout(rng, shape, words, 1 - (1 - density) / 32 if chained else density, delays,
@@ -95,7 +97,7 @@ def _fanout(rng: np.random.Generator, shape: CoreShape, words: int, density: flo
             "base": int(rng.integers(words - length + 1)),
             "first": int(rng.integers(shape.groups - length + 1)), "length": length - 1,
             "delay": int(rng.integers(shape.delay_slots)) if delays else 0,
-            "more": int(rng.random() < chain and source < shape.sources - 1),
+            "more": int(bool(rng.random() < chain) and source < shape.sources - 1),
             "enable": int(rng.random() < density)}
         shift = 0
         for name, width in shape.descriptor_fields:

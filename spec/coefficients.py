@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from . import formats as fmt
-from .device import Device, DeviceError
+from ionspike.spec import formats as fmt
+from ionspike.spec.device import Device, DeviceError
 
 __all__ = ["Coefficients", "coefficients", "gate_loss"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
-from .shape import CoreShape
+from ionspike.spec.shape import CoreShape
 
 __all__ = [
     "AUX_PROBES", "BAUD", "Board", "COEFFICIENT", "CONTROL", "COUNTERS", "FRAME_OVERHEAD", "HELLO",
@@ -229,7 +229,7 @@ def hello_size() -> int:
 
 def digest(shape: CoreShape | None = None) -> int:
     """32-bit digest of this contract (without a shape), so that two sides can tell they agree."""
-    from . import formats
+    from ionspike.spec import formats
     parts = [PROTOCOL, MAGIC, PAYLOAD_BYTES, HELLO, LIST_SKIP, LIST_END, OFFSET_BITS, AUX_PROBES,
              COEFFICIENT, STATE, STATE_STRIDE, CONTROL, COUNTERS,
              [(r.offset, r.name, r.width, r.access, r.init) for r in REGISTERS],

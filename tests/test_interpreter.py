@@ -11,4 +11,4 @@ def test_cocotb(run_cocotb):
         "shape": {name: getattr(shape, name) for name in (
             "neurons", "inputs", "lanes", "words", "delay_slots")},
         "runs": 3, "records": 30, "reach": REACH, "opens": 20, "states": 8,
-        "period": 2000, "ticks": 60})
+        "period": 1500, "ticks": 40})

@@ -1,0 +1,106 @@
+from amaranth.sim import Simulator
+
+from ionspike.hdl.bus import READ_LATENCY
+from ionspike.hdl.registers import RegisterFile
+from ionspike.spec.wire import REGISTERS, Space, register
+
+
+def run(testbench):
+    dut = RegisterFile(saturated_bits=4)
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+
+    async def started(ctx):
+        await testbench(ctx, dut)
+
+    sim.add_testbench(started)
+    sim.run()
+
+
+async def write(ctx, dut, name, value, space=Space.REGISTERS):
+    ctx.set(dut.bus.space, space)
+    ctx.set(dut.bus.offset, register(name).offset)
+    ctx.set(dut.bus.w_data, value)
+    ctx.set(dut.bus.write, 1)
+    await ctx.tick()
+    ctx.set(dut.bus.write, 0)
+
+
+async def read(ctx, dut, offset, space=Space.REGISTERS):
+    ctx.set(dut.bus.space, space)
+    ctx.set(dut.bus.offset, offset)
+    await ctx.tick().repeat(READ_LATENCY)
+    return ctx.get(dut.bus.r_data)
+
+
+def test_reset_values():
+    async def testbench(ctx, dut):
+        ctx.set(dut.lfsr, 1)
+        found = [await read(ctx, dut, r.offset) for r in REGISTERS]
+        assert found == [r.init for r in REGISTERS]
+
+    run(testbench)
+
+
+def test_a_write_reaches_its_register_and_is_cut_to_its_width():
+    async def testbench(ctx, dut):
+        await write(ctx, dut, "scale", 0xFFFF)
+        await write(ctx, dut, "kb", 0x1234)
+        await write(ctx, dut, "kr", 0x4321, space=Space.AUX)
+        assert (ctx.get(dut.scale), ctx.get(dut.kb), ctx.get(dut.kr)) == (0x7FFF, 0x1234, 0)
+        assert await read(ctx, dut, register("scale").offset) == 0x7FFF
+
+    run(testbench)
+
+
+def test_what_does_not_exist_reads_as_zero():
+    async def testbench(ctx, dut):
+        await write(ctx, dut, "kf", 0xFFFF)
+        assert await read(ctx, dut, 0x3F) == 0
+        assert await read(ctx, dut, register("kf").offset, Space.STATE) == 0
+        # No register appears a second time further up.
+        assert await read(ctx, dut, register("kf").offset + (1 << 10)) == 0
+
+    run(testbench)
+
+
+def test_the_lfsr_is_loaded_in_parts():
+    async def testbench(ctx, dut):
+        ctx.set(dut.bus.offset, register("lfsr_2").offset)
+        assert ctx.get(dut.lfsr_load) == 0
+        ctx.set(dut.bus.write, 1)
+        assert ctx.get(dut.lfsr_load) == 0b0100
+
+    run(testbench)
+
+
+def test_counters_stop_at_their_largest_value():
+    async def testbench(ctx, dut):
+        ctx.set(dut.saturated, 9)
+        ctx.set(dut.late, 1)
+        await ctx.tick().repeat(0xFFFF // 9 + 20)
+        ctx.set(dut.saturated, 0)
+        ctx.set(dut.late, 0)
+        await ctx.tick()
+        assert await read(ctx, dut, register("saturated").offset) == 0xFFFF
+        assert await read(ctx, dut, register("late").offset) == 0xFFFF // 9 + 20
+        ctx.set(dut.clear_counters, 1)
+        await ctx.tick()
+        ctx.set(dut.clear_counters, 0)
+        assert await read(ctx, dut, register("saturated").offset) == 0
+
+    run(testbench)
+
+
+def test_halt_stops_free_running_and_nothing_else():
+    async def testbench(ctx, dut):
+        await write(ctx, dut, "control", 0b111111)
+        ctx.set(dut.halt, 1)
+        await ctx.tick()
+        assert await read(ctx, dut, register("control").offset) == 0b111110
+
+    run(testbench)
+
+
+def test_cocotb(run_cocotb):
+    run_cocotb(RegisterFile(saturated_bits=4), "ionspike.sim.tb_registers", seed=1)
