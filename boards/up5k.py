@@ -20,12 +20,14 @@ _PINS = {"clk": 35, "rst": 10, "uart_rx": 6, "uart_tx": 9, "idle": 11}
 # SPRAM and block RAM that is not given contents starts as it likes: every memory is loaded or
 # cleared before it is used. And no design may use what it reads in the clock in which it writes
 # the same address: without the mask Yosys would spend some 900 cells on comparing addresses.
+# ABC9's second flow takes longer and saves 6 % of the cells.
 _SCRIPT = """
 read_rtlil top.il
 delete */t:$meminit*
 hierarchy -top top
 proc
 setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i
+scratchpad -copy abc9.script.flow2 abc9.script
 synth_ice40 -top top -device u -dsp -abc9 -json top.json
 tee -q -o cells.txt stat
 """

@@ -33,7 +33,8 @@ class Interpreter(wiring.Component):
     docs/protocol.md. Golden model: :mod:`ionspike.sim.interpreter`.
 
     In lockstep a tick runs as soon as a record asks for it, else when ``due``. A record for a
-    tick yet to come waits for it, and everything behind it waits too.
+    tick yet to come waits for it, and everything behind it waits too. However short the period,
+    one record is taken between two ticks.
 
     Members
     -------
@@ -101,6 +102,7 @@ class Interpreter(wiring.Component):
 
         position = Signal(range(shape.inputs + 256))
         beyond, discard, was_late = Signal(), Signal(), Signal()
+        ticked = Signal()
         bits, bit = Signal(8), Signal(3)
         m.d.comb += [beyond.eq(position >= shape.inputs), self.events.payload.eq(position)]
 
@@ -142,13 +144,17 @@ class Interpreter(wiring.Component):
             with m.State("Command"):
                 m.d.comb += [self.busy.eq(0), self.idle.eq(~self.i.valid & ~self.due)]
                 m.d.sync += [index.eq(0), discard.eq(0), was_late.eq(0), aborted.eq(0)]
-                with m.If(self.due & self.control.free_running):
+                # Between two ticks a record has its turn, or ticks that take longer than their
+                # period would shut out the host that could stop them.
+                with m.If(self.due & self.control.free_running & ~(ticked & self.i.valid)):
                     begin_tick(COMMAND)
+                    m.d.sync += ticked.eq(1)
                     m.next = "Run"
                 with m.Else():
                     m.d.comb += self.i.ready.eq(~abort)
                     m.d.sync += op.eq(self.i.payload)
                     with m.If(self.i.valid & ~abort):
+                        m.d.sync += ticked.eq(0)
                         m.next = "Arguments"
 
             with m.State("Arguments"):

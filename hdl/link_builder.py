@@ -34,7 +34,7 @@ class State(enum.Enum):
 class FrameBuilder(wiring.Component):
     """Writes one encoded frame after the other, nine clocks per byte.
 
-    An ACK takes 85 clocks. A DATA frame takes in payload until it is full or :py:`close` is set.
+    A frame takes three clocks more. A DATA frame takes in payload until it is full or :py:`close` is set.
 
     Parameters
     ----------

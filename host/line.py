@@ -70,13 +70,15 @@ class Line:
 
     def unsent(self) -> float:
         """Bytes that have been written and have not left, as far as that is known."""
-        hidden = 0.0    # in an adapter
-        if self.byte_rate:
-            hidden = (self._empty_s - self._clock()) * self.byte_rate
         try:
-            return max(hidden, getattr(self._port, "out_waiting", 0))
+            waiting = getattr(self._port, "out_waiting", None)
         except OSError as error:
             self._vanished(error)
+        if waiting is None:
+            return 0    # no serial line: all has arrived
+        # An adapter has a memory of its own.
+        hidden = (self._empty_s - self._clock()) * self.byte_rate if self.byte_rate else 0.0
+        return max(hidden, waiting)
 
     def _vanished(self, error: OSError) -> NoReturn:
         raise LinkError(f"{self.name}: the board vanished ({error}); plug it in and open it "

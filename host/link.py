@@ -173,8 +173,8 @@ class Link:
         if len(self._record) + len(record) > self._fill:
             self._close_frame()
             self._pump()
-            while sum(map(len, self._outbox.queue)) > BACKLOG:
-                self._pump(wait=True)
+        while sum(map(len, self._outbox.queue)) > BACKLOG:
+            self._pump(wait=True)
         self._record += record
 
     def flush(self) -> None:

@@ -21,7 +21,7 @@ class Host:
 
     def __init__(self, dut, faults, window=0x6000):
         self.dut, self.faults, self.window = dut, faults, window
-        self.line: deque[int] = deque()     # to the board
+        self.line = deque()     # bytes to the board
         self.received = bytearray()
         self.outbox, self.inbox, self.deframer = Outbox(), Inbox(), Deframer()
         self.hellos = self.nacks = 0

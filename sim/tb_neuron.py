@@ -44,6 +44,8 @@ def draw(rng, count, registers):
     acc = np.where(rng.random(count) < 0.5, edges(rng, fmt.ACC_BITS, count) - (1 << 15),
                    rng.integers(-1, (1 << 20) // (registers["scale"] + 1) + 1, count)
                    ).clip(-(1 << 15), (1 << 15) - 1)
+    limited = rng.random(count) < 0.1
+    words[limited, 1] = words[limited, 1] & 0x8000 | registers["r_max"]
     # Near the point where filament and residue meet.
     near = rng.random(count) < 0.5
     theta = (per_neuron >> 24).astype(np.uint8).view(np.int8).astype(np.int64)
@@ -111,6 +113,7 @@ def note(reach, before, after, acc, registers, spikes):
         "g at 0": after.g[0] == 0, "g at top": after.g[0] == 4095,
         "f at 0": after.f[0] == 0, "r at 0": after.r[0] == 0,
         "r at r_max": (r_high == registers["r_max"]) & (after.r[0] & 15 == 15),
+        "r just below": (r_high == registers["r_max"]) & (after.r[0] & 15 < 15),
     }.items()})
 
 
@@ -144,6 +147,6 @@ async def agrees_with_model(dut):
     dut._log.info("reached: %s", dict(reach))
     for what in ("spike", "off to on", "on to off", "stays on", "stays off", "drive below 0",
                  "drive above top", "drive between", "charges", "g at 0", "g at top", "f at 0",
-                 "r at 0", "r at r_max"):
+                 "r at 0", "r at r_max", "r just below"):
         assert reach[what], f"the stimulus did not reach: {what}"
     assert reach["updates"] >= given["updates"]

@@ -41,8 +41,9 @@ class Kind(IntEnum):
 
     OPEN = 0x01     # host: payload nonce u16. Both streams start anew at seq 0; answered by HELLO
     HELLO = 0x02    # board: payload see HELLO
-    DATA = 0x03     # either: the stream's next bytes; seq counts DATA frames, modulo 256
-    ACK = 0x04      # either: seq is the next one expected; payload limit u16, reason u8 (Nack)
+    DATA = 0x03     # either: the stream's next bytes, or none; seq counts DATA frames, modulo 256
+    ACK = 0x04      # either: seq is the next one expected; payload limit u16, reason u8 (Nack),
+    #                 or nothing, which is OK and the limit as before
 
 
 class Nack(IntEnum):

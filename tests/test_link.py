@@ -1,10 +1,13 @@
 import random
+import re
 from dataclasses import replace
 
 import pytest
+from amaranth.back import rtlil
 from link_echo import HELLO, LinkEcho
 
 from ionspike.hdl.link import Link as Gateware
+from ionspike.hdl.yosys import run_script
 from ionspike.host.framing import Deframer, pack, pack_ack, parse_ack
 from ionspike.host.hello import Hello
 from ionspike.host.link import Link, LinkError
@@ -399,6 +402,20 @@ def test_nothing_is_sent_without_need():
 def test_bad_parameters(parameters, message):
     with pytest.raises(ValueError, match=message):
         Gateware(**{"hello": HELLO.pack(), **parameters})
+
+
+def test_size(tmp_path):
+    """On an iCE40: three block RAMs, and no logic to read and write one address at once."""
+    (tmp_path / "top.il").write_text(
+        rtlil.convert(Gateware(HELLO.pack()), name="top", emit_src=False))
+    run_script("read_rtlil top.il\nhierarchy -top top\nproc\n"
+               "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i\n"
+               "synth_ice40 -device u -top top\ntee -q -o cells.txt stat", tmp_path)
+    cells = {name: int(count) for count, name in re.findall(
+        r"(\d+) +(SB_\w+)", (tmp_path / "cells.txt").read_text())}
+    print(cells)
+    assert cells["SB_RAM40_4K"] == 3
+    assert cells["SB_LUT4"] < 680
 
 
 def test_cocotb(run_cocotb):

@@ -117,6 +117,12 @@ def test_residue_grows_with_the_filament_up_to_r_max():
     assert new[1] == 0x123F
 
 
+def test_residue_below_the_next_step_is_not_held():
+    # r_max is a number of 15 bits; the four below it are free.
+    assert update((0, 0x1236, 0, 0), r_max=0x123)[0][1] == 0x1235
+    assert update((0, 0x1241, 0, 0), r_max=0x123)[0][1] == 0x123F
+
+
 @pytest.mark.parametrize("word, xi", [(0x0000, -30), (0x7788, 0), (0xFFFF, 30), (0xF000, -15)])
 def test_noise(word, xi):
     # xi * 16 * sigma / 2**4, on top of the loss of one.

@@ -19,13 +19,14 @@ def descriptor(*, base=0, first=0, length=1, delay=0, more=0, enable=1):
 
 
 def run(descriptors, weights, events, *, slot=0):
-    """Accumulators ``[slots, neurons]`` after the events, and the clocks in which words were added.
+    """Accumulators ``[slots, neurons]`` after the events, the clocks in which words were added, and
+    how many additions were clamped.
 
     ``descriptors`` by source, ``weights`` ``[words, lanes]`` from word 0 on.
     """
     dut = Synapses(SHAPE)
     found = np.zeros((SHAPE.delay_slots, SHAPE.neurons), int)
-    words = []
+    words, clamped = [], []
 
     async def testbench(ctx):
         ctx.set(dut.access, 1)
@@ -56,6 +57,7 @@ def run(descriptors, weights, events, *, slot=0):
             clock += 1
             if ctx.get(dut.word):
                 words.append(clock)
+                clamped.append(ctx.get(dut.saturated))
         for k in range(SHAPE.delay_slots):
             for group in range(SHAPE.groups):
                 ctx.set(dut.acc_slot, k)
@@ -68,7 +70,7 @@ def run(descriptors, weights, events, *, slot=0):
     sim.add_clock(1e-6)
     sim.add_testbench(testbench)
     sim.run()
-    return found, words
+    return found, words, sum(clamped)
 
 
 def consecutive(words):
@@ -77,7 +79,7 @@ def consecutive(words):
 
 def test_a_row_goes_to_its_groups_and_its_slot():
     weights = [[10 * k + lane for lane in range(8)] for k in range(4)]
-    found, _ = run({3: descriptor(base=1, first=5, length=3, delay=2)}, weights, [3], slot=3)
+    found, *_ = run({3: descriptor(base=1, first=5, length=3, delay=2)}, weights, [3], slot=3)
     expected = np.zeros_like(found)
     # Slot (3 + 2) mod 4, and groups 5 to 7.
     expected[1, 40:64] = np.ravel(weights[1:4])
@@ -100,18 +102,20 @@ def test_a_source_without_a_row_ends_a_chain():
 
 @pytest.mark.parametrize("weight, limit", [(127, 32767), (-128, -32768)])
 def test_saturates(weight, limit):
-    found, _ = run({0: descriptor()}, [[weight, -weight // 2] * 4], [0] * 300)
+    found, _, clamped = run({0: descriptor()}, [[weight, -weight // 2] * 4], [0] * 300)
     assert found[0, :8].tolist() == [limit, -weight // 2 * 300 if weight < 0 else -64 * 300] * 4
+    # 258 or 256 additions fit.
+    assert clamped == 4 * (300 - limit // weight)
 
 
 def test_one_word_per_clock_from_event_to_event():
     # Rows of one word for different groups: a new descriptor every clock.
     single = {k: descriptor(base=k, first=k % 8) for k in range(16)}
-    _, words = run(single, [[1] * 8] * 16, list(range(16)) * 4)
+    _, words, _ = run(single, [[1] * 8] * 16, list(range(16)) * 4)
     assert len(words) == 64 and set(consecutive(words)) == {1}
     # Long rows, chained or not.
     full = {k: descriptor(base=8 * k, length=8, more=k % 2) for k in range(16)}
-    _, words = run(full, [[1] * 8] * 128, range(0, 16, 2))
+    _, words, _ = run(full, [[1] * 8] * 128, range(0, 16, 2))
     assert len(words) == 64 and set(consecutive(words)) == {1}
 
 

@@ -1,0 +1,199 @@
+"""Single faults put into the gateware, and whether the tests see them.
+
+``python benchmarks/mutants.py`` makes a copy of the package for every mutant, changes one place in
+it, and runs the quickest tests that should notice: those in Amaranth's simulator, without the
+cocotb benches. ``python benchmarks/mutants.py NAME ...`` runs some; ``--list`` names them.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["MUTANTS", "Mutant", "run", "survives"]
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = {"api": ".", **{name: name for name in ("spec", "hdl", "host", "sim", "boards", "train")}}
+TIMEOUT_S = 300
+
+#: Files of tests for each file of gateware; an ending in brackets narrows them further.
+TESTS = {
+    "lfsr": ("lfsr",), "neuron": ("neuron", "core"), "synapse": ("synapse", "core"),
+    "spikes": ("spike_buffer", "core"), "digest": ("digest",), "core": ("core",),
+    "interpreter": ("interpreter",), "registers": ("registers", "interpreter"),
+    "ticker": ("ticker", "interpreter"), "crc": ("crc",), "cobs": ("cobs",),
+    "link_receiver": ("link[gateware]",), "link_sender": ("link[gateware]",),
+}
+
+
+class Mutant(NamedTuple):
+    file: str
+    name: str
+    old: str
+    new: str
+
+
+MUTANTS = [Mutant(*fields) for fields in (
+    ("lfsr", "a wrong tap", "self.state[tap - 1 - k]", "self.state[tap - (tap != 61) - k]"),
+    ("lfsr", "new bits the wrong way round", "Cat(*reversed(new)", "Cat(*new"),
+    ("lfsr", "zero stays zero", "m.d.sync += self.state.eq(1)", "m.d.sync += self.state.eq(0)"),
+
+    ("neuron", "fires beyond the threshold only", "fires.eq(f_7 >= gap_7)", "fires.eq(f_7 > gap_7)"),
+    ("neuron", "spikes while it is on", "fires & ~was_on[7]", "fires"),
+    ("neuron", "filament loss doubled", "pf >> 16", "pf >> 15"),
+    ("neuron", "drive wraps", "clip(pv >> fmt.SCALE_SHIFT, fmt.G_BITS)", "pv >> fmt.SCALE_SHIFT"),
+    ("neuron", "filament wraps", "f_5.eq(clip(noisy, fmt.F_BITS))", "f_5.eq(noisy)"),
+    ("neuron", "growth wraps", "Mux((p >> fmt.DRIVE_SHIFT + fmt.F_BITS).any()", "Mux(C(0)"),
+    ("neuron", "noise from the bin below", "C(top - 2, 4)", "C(top - 3, 4)"),
+    ("neuron", "noise with another mean", "- fmt.XI_MEAN", "- fmt.XI_MEAN + 1"),
+    ("neuron", "the gate is never charged", "Mux(fires, charged[7], discharged[7])",
+     "Mux(fires, discharged[7], discharged[7])"),
+    ("neuron", "residue is held a step too low", "> self.r_max", ">= self.r_max"),
+    ("neuron", "takes the random word of the next neuron", "self.advance.eq(valid[1])",
+     "self.advance.eq(valid[0])"),
+
+    ("synapse", "sums wrap", "summed[lane].eq(Mux(total[-1] == total[-2], total,",
+     "summed[lane].eq(Mux(C(1), total,"),
+    ("synapse", "the wrong slot of a delay", "self.slot + latched.delay",
+     "self.slot - latched.delay"),
+    ("synapse", "two words for one group meet", "stall.eq(adding & (target == target_added))",
+     "stall.eq(0)"),
+    ("synapse", "a row ends a word early", "last.eq(left == 0)", "last.eq(left <= 1)"),
+    ("synapse", "a chain goes through an empty row", "have & latched.more & latched.enable",
+     "have & latched.more"),
+    ("synapse", "clamped sums are not counted", "clamped[lane].eq(adding & ",
+     "clamped[lane].eq(0 & "),
+
+    ("spikes", "empty groups are kept", "filled & mask.any()", "filled"),
+    ("spikes", "neurons are counted, not spikes", "self.count + self.i", "self.count + 1"),
+    ("spikes", "highest neuron first", "for k in reversed(range(self.shape.lanes)):",
+     "for k in range(self.shape.lanes):"),
+    ("digest", "a wrong polynomial", "0x04C11DB7", "0x04C11DB5"),
+
+    ("core", "accumulators are not cleared", "synapses.clear.eq(valid & (lane == shape.lanes - 1))",
+     "synapses.clear.eq(0)"),
+    ("core", "the wrong slot is cleared", "synapses.clear_slot.eq(self.tick)",
+     "synapses.clear_slot.eq(self.tick + 1)"),
+    ("core", "spikes go to the neuron before", "expander.o.payload + shape.inputs",
+     "expander.o.payload + shape.inputs - 1"),
+    ("core", "spikes that were read do not travel on", "m.d.comb += rewind.eq(1)",
+     "m.d.comb += rewind.eq(0)"),
+    ("core", "updates before the sums are settled", "with m.If(synapses.idle):",
+     "with m.If(C(1)):"),
+    ("core", "the digest goes on from the tick before",
+     "[buffer.begin.eq(1), digester.begin.eq(1)]", "[buffer.begin.eq(1)]"),
+    ("core", "the last neuron is not written", "with m.If(writing == neurons):",
+     "with m.If(writing == neurons - 2):"),
+
+    ("interpreter", "one input too many", "position >= shape.inputs", "position > shape.inputs"),
+    ("interpreter", "events are not told apart from skips", "self.i.payload != LIST_SKIP",
+     "self.i.payload != LIST_END"),
+    ("interpreter", "halts by another policy", "self.control.policy == Policy.HALT",
+     "self.control.policy == Policy.DROP"),
+    ("interpreter", "a list where a bitmap is shorter", "self.spike_count < self.groups_used",
+     "self.spike_count <= self.groups_used"),
+    ("interpreter", "a tick is told twice as often", "ran[:7] == 0", "ran[:6] == 0"),
+    ("interpreter", "distances from the last spike", "after.eq(self.spikes.payload + 1)",
+     "after.eq(self.spikes.payload)"),
+    ("interpreter", "events go on where the last ones ended",
+     "resume.eq(resume_at), position.eq(0)]", "resume.eq(resume_at)]"),
+    ("interpreter", "ticks shut out the host", " & ~(ticked & self.i.valid)", ""),
+
+    ("registers", "counters wrap", "with m.If(amount & ~count.all()):", "with m.If(amount):"),
+    ("registers", "halt has no effect", "self.control.free_running.eq(0)",
+     "self.control.free_running.eq(self.control.free_running)"),
+    ("ticker", "the period is a clock longer", "count + 1 >= self.period", "count >= self.period"),
+    ("ticker", "a tick taken in time is an overrun", "self.due & ~self.take", "self.due"),
+
+    ("crc", "a wrong polynomial", "0xEDB88320", "0xEDB88321"),
+    ("crc", "a wrong residue", "0x2144DF1C", "0x2144DF1D"),
+    ("cobs", "codes are found a byte late", "left == 1", "left == 0"),
+    ("cobs", "codes are one too high", "self.place - code,", "self.place - code + 1,"),
+    ("link_receiver", "numbers go up by two", "news.expected.eq(news.expected + 1)",
+     "news.expected.eq(news.expected + 2)"),
+    ("link_receiver", "frames are believed without their CRC", "& crc.match &", "&"),
+    ("link_sender", "more frames than there are slots", "(held != self.tx_slots)", "C(1)"),
+    ("link_sender", "nothing is sent again", "m.d.sync += unsent.eq(held)",
+     "m.d.sync += unsent.eq(unsent)"),
+    ("link_sender", "sends without credit", "total[8:] != limit", "C(1)"),
+)]
+
+
+def copy(folder: Path, mutant: Mutant | None) -> None:
+    """The package as it is, but for the mutant's one place."""
+    for source, target in FOLDERS.items():
+        shutil.copytree(ROOT / source, folder / "ionspike" / target, dirs_exist_ok=True,
+                        ignore=shutil.ignore_patterns("__pycache__", "*.ion"))
+    if mutant is not None:
+        path = folder / "ionspike" / "hdl" / f"{mutant.file}.py"
+        text = path.read_text()
+        if text.count(mutant.old) != 1:
+            raise ValueError(f"{mutant.file}: {mutant.old!r} is there {text.count(mutant.old)} "
+                             f"times, which should be once; renew the mutant {mutant.name!r}")
+        path.write_text(text.replace(mutant.old, mutant.new))
+
+
+def survives(mutant: Mutant | None, tests: tuple[str, ...]) -> bool:
+    """Whether the tests pass; RuntimeError if they do not even run."""
+    with tempfile.TemporaryDirectory(prefix="ionspike-") as name:
+        copy(Path(name), mutant)
+        for test in tests:
+            file, _, only = test.rstrip("]").partition("[")
+            command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-k",
+                       "not cocotb" + (f" and {only}" if only else ""), f"tests/test_{file}.py"]
+            try:
+                done = subprocess.run(
+                    command, cwd=ROOT, env={**os.environ, "PYTHONPATH": name}, timeout=TIMEOUT_S,
+                    capture_output=True, text=True)
+            except subprocess.TimeoutExpired:
+                return False
+            if done.returncode == 1:
+                return False
+            if done.returncode:
+                raise RuntimeError(f"{mutant}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return True
+
+
+def run(mutants: list[Mutant], jobs: int) -> list[Mutant]:
+    """Print what becomes of each mutant; the survivors."""
+    def one(mutant):
+        begun = time.monotonic()
+        return mutant, survives(mutant, TESTS[mutant.file]), time.monotonic() - begun
+
+    survivors = []
+    with ThreadPoolExecutor(jobs) as pool:
+        for mutant, alive, took_s in pool.map(one, mutants):
+            print(f"{'SURVIVED' if alive else 'caught':<8} {took_s:>5.0f} s  {mutant.file:<13} "
+                  f"{mutant.name}", flush=True)
+            survivors += [mutant] * alive
+    return survivors
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="files or names of mutants; all if none is given")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--list", action="store_true", help="only name them")
+    given = parser.parse_args()
+    chosen = [m for m in MUTANTS if not given.names or {m.file, m.name} & set(given.names)]
+    if given.list:
+        for mutant in chosen:
+            print(f"{mutant.file:<13} {mutant.name}")
+        return 0
+    for tests in sorted({TESTS[mutant.file] for mutant in chosen}):
+        if not survives(None, tests):
+            print(f"without a fault, {', '.join(tests)} must pass first", file=sys.stderr)
+            return 2
+    survivors = run(chosen, given.jobs)
+    print(f"{len(chosen) - len(survivors)} of {len(chosen)} caught")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
