@@ -159,3 +159,34 @@ def test_a_board_that_is_unplugged_is_named(library):
     with pytest.raises(LinkError, match="the board (vanished|stopped answering)"):
         board.run(spikes(5000), seed=1, progress=pull)
     board.close()
+
+
+def free_running(gateware, period_s, policy):
+    """Results in lockstep and free-running, with the host's time that of the simulation."""
+    link = Link(gateware, clock=lambda: gateware.cycles / CLOCK_HZ,
+                sleep=lambda seconds: gateware.run(int(seconds * CLOCK_HZ)))
+    with Board(link, backend="virtual", where="test", timeout_s=TIMEOUT_S) as board:
+        board.load(network())
+        return (board.run(spikes(80), seed=1),
+                board.run(spikes(80), seed=1, mode="free-running", period_s=period_s,
+                          policy=policy))
+
+
+def test_free_running_in_time_is_lockstep(gateware):
+    lockstep, free = free_running(gateware, 5e-4, wire.Policy.DROP)
+    assert np.array_equal(free.spikes.raster, lockstep.spikes.raster)
+    assert lockstep.spikes.count and not free.losses
+
+
+@pytest.mark.parametrize("policy", wire.Policy)
+def test_free_running_too_fast_is_told(gateware, policy):
+    """A tick of 48 clocks is shorter than the work in it: events come late, and are counted."""
+    _, free = free_running(gateware, 2e-6, policy)
+    assert free.losses["late"] and free.losses["overruns"]
+    events = spikes(80).count
+    assert free.losses["late"] <= events
+    if policy == wire.Policy.NEXT:
+        # Applied all the same.
+        assert "dropped" not in free.losses and free.spikes.count
+    else:
+        assert free.losses["dropped"] == free.losses["late"]
