@@ -5,12 +5,9 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from ionspike.hdl.core import Core
-from ionspike.hdl.interpreter import Interpreter
+from ionspike.hdl.engine import Engine
 from ionspike.hdl.link import Link
-from ionspike.hdl.registers import RegisterFile
 from ionspike.hdl.stage import Stage
-from ionspike.hdl.ticker import Ticker
 from ionspike.hdl.uart import UARTReceiver, UARTTransmitter
 from ionspike.spec import formats as fmt
 from ionspike.spec import wire
@@ -45,7 +42,7 @@ def hello(shape: CoreShape, *, board: wire.Board, clock_hz: int, baud: int, buil
 
 
 class Top(wiring.Component):
-    """The whole board but its pins' names: a core, its interpreter, and the serial link.
+    """The whole board but its pins' names: an engine and its serial link.
 
     Parameters
     ----------
@@ -88,57 +85,22 @@ class Top(wiring.Component):
         m.submodules.link = link = Link(hello(
             self.shape, board=self.board, clock_hz=self.clock_hz, baud=self.baud,
             build=self.build))
-        m.submodules.interpreter = interpreter = Interpreter(self.shape)
-        m.submodules.ticker = ticker = Ticker()
-        m.submodules.core = core = Core(self.shape)
-        m.submodules.registers = registers = RegisterFile(
-            saturated_bits=len(core.saturated))
+        m.submodules.engine = engine = Engine(self.shape)
+        # A register, for the longest paths of both sides would meet here.
+        m.submodules.stage = stage = Stage(8)
 
         m.d.comb += [receiver.rx.eq(self.uart_rx), self.uart_tx.eq(transmitter.tx)]
         connect(m, receiver.o, link.uart_i)
         connect(m, link.uart_o, transmitter.i)
-        connect(m, link.o, interpreter.i)
-        m.submodules.stage = stage = Stage(8)
-        connect(m, interpreter.o, stage.i)
+        connect(m, link.o, engine.i)
+        connect(m, engine.o, stage.i)
         connect(m, stage.o, link.i)
-        m.d.comb += stage.flush.eq(link.opened)
-        connect(m, interpreter.events, core.events)
-        connect(m, core.groups, interpreter.groups)
-        connect(m, core.spikes, interpreter.spikes)
-
-        for name in ("space", "offset", "write", "w_data"):
-            for slave in (core, registers):
-                m.d.comb += getattr(slave.bus, name).eq(getattr(interpreter.bus, name))
-        m.d.comb += interpreter.bus.r_data.eq(core.bus.r_data | registers.bus.r_data)
-
-        for name in ("start", "last_event", "clear", "rewind", "expand"):
-            m.d.comb += getattr(core, name).eq(getattr(interpreter, name))
-        for name in ("tick", "spikes_done", "spike_count"):
-            m.d.comb += getattr(interpreter, name).eq(getattr(core, name))
-        for name in ("groups_used", "kf", "kr", "kb", "scale", "r_max"):
-            m.d.comb += getattr(core, name).eq(getattr(registers, name))
         m.d.comb += [
-            interpreter.core_idle.eq(core.idle), interpreter.opened.eq(link.opened),
-            interpreter.control.eq(registers.control),
-            interpreter.groups_used.eq(registers.groups_used),
-            interpreter.probe_count.eq(registers.probe_count),
-            ticker.run.eq(registers.control.free_running),
-            ticker.period.eq(Cat(registers.period_low, registers.period_high)),
-            ticker.take.eq(interpreter.take), ticker.busy.eq(interpreter.busy),
-            interpreter.due.eq(ticker.due),
-            core.lfsr_load.eq(registers.lfsr_load),
-            registers.lfsr.eq(core.lfsr), registers.tick.eq(core.tick),
-            registers.digest.eq(core.digest),
-            registers.word.eq(core.word), registers.saturated.eq(core.saturated),
-            registers.late.eq(interpreter.late), registers.dropped.eq(interpreter.dropped),
-            registers.overruns.eq(ticker.overrun),
-            registers.crc_errors.eq(link.crc_error), registers.uart_errors.eq(receiver.error),
-            registers.gaps.eq(link.gap), registers.overflows.eq(link.overflow),
-            registers.resent.eq(link.resent), link.uart_error.eq(receiver.error),
-            registers.clear_counters.eq(interpreter.clear_counters),
-            registers.halt.eq(interpreter.halt
-                              | (ticker.overrun & registers.control.halt_on_overrun)),
-            self.idle.eq(receiver.idle & transmitter.idle & link.idle & interpreter.idle
-                         & core.idle & ~stage.o.valid & ~registers.control.free_running),
+            engine.opened.eq(link.opened), stage.flush.eq(link.opened),
+            link.uart_error.eq(receiver.error), engine.uart_errors.eq(receiver.error),
+            engine.crc_errors.eq(link.crc_error), engine.gaps.eq(link.gap),
+            engine.overflows.eq(link.overflow), engine.resent.eq(link.resent),
+            self.idle.eq(receiver.idle & transmitter.idle & link.idle & engine.idle
+                         & ~stage.o.valid),
         ]
         return m

@@ -21,14 +21,11 @@ class Linkless(wiring.Component):
     i, o, opened, idle : the interpreter's
     """
 
-    i: In(stream.Signature(8))
-    o: Out(stream.Signature(8))
-    opened: In(1)
-    idle: Out(1)
-
     def __init__(self, shape: CoreShape):
         self.shape = shape
-        super().__init__()
+        super().__init__({
+            "i": In(stream.Signature(8)), "o": Out(stream.Signature(8)),
+            "opened": In(1), "idle": Out(1)})
 
     def elaborate(self, platform):
         m = Module()

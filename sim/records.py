@@ -58,7 +58,7 @@ def everything(shape: CoreShape) -> bytes:
 class Records:
     """Draws random records; ``tick`` is the number of the next tick once all of them are done."""
 
-    def __init__(self, rng: random.Random, shape: CoreShape, reach: Counter):
+    def __init__(self, rng: random.Random, shape: CoreShape, reach: Counter[str]):
         self.rng, self.shape, self.reach, self.tick = rng, shape, reach, 0
         self.policy = Policy.DROP
 
@@ -169,9 +169,10 @@ class Records:
         return codec.clear(bool(state), bool(self.rng.randrange(2)))
 
 
-def reports(data: bytes) -> Counter:
+def reports(data: bytes) -> Counter[str]:
     """How many of each report there are."""
-    found, at = Counter(), 0
+    found: Counter[str] = Counter()
+    at = 0
     while at < len(data):
         kind = Report(data[at])
         found[kind.name] += 1

@@ -84,7 +84,7 @@ def random_image(rng: np.random.Generator, shape: CoreShape, *, wild: bool = Fal
         feedback=np.array(c.feedback, np.uint16), noise=np.array(c.noise, np.uint16))
     volts = float(rng.uniform(1, 4))
     scale = volts * (1 << fmt.SCALE_SHIFT + fmt.G_FRAC) / max(1.0, _typical_drive(image))
-    image.registers["scale"] = int(min(scale, (1 << fmt.SCALE_BITS) - 1))
+    image.registers["scale"] = min(int(scale), (1 << fmt.SCALE_BITS) - 1)
     return image
 
 
@@ -92,7 +92,7 @@ def _fanout(rng: np.random.Generator, shape: CoreShape, words: int, density: flo
             *, chain: float) -> NDArray[np.uint32]:
     fanout = np.zeros(shape.sources, np.uint32)
     for source in range(shape.sources):
-        length = int(min(rng.integers(1, shape.groups + 1), words)) if rng.random() < 0.7 else 1
+        length = min(int(rng.integers(1, shape.groups + 1)), words) if rng.random() < 0.7 else 1
         values = {
             "base": int(rng.integers(words - length + 1)),
             "first": int(rng.integers(shape.groups - length + 1)), "length": length - 1,

@@ -52,7 +52,7 @@ class Bench:
         self.groups = Stream(dut, "groups", driven=False)
         self.state = memory(dut, "state")
         self.accumulators = memory(dut.synapses, "accumulators")
-        self.reach = Counter()
+        self.reach: Counter[str] = Counter()
 
     async def step(self, **inputs):
         """One clock with these inputs."""

@@ -55,6 +55,23 @@ def test_a_tick_is_told_every_128():
     assert answer(SHAPE, bytes([Op.ADVANCE, 130, 0]), patience=8000) == bytes([Report.TICK, 0, Report.TICK, 128])
 
 
+def test_how_spikes_are_told():
+    """As a list of distances, or as a bitmap where that is no longer."""
+    shape = CoreShape(neurons=320, inputs=8, words=64)
+
+    def fires(neurons):
+        # Without coefficients f loses one, and reaches the gap of 2**15.
+        return b"".join(record for n in neurons for record in codec.write(
+            wire.address(Space.STATE, 4 * n), np.array([0x8001, 0, 0], np.uint16)))
+
+    few, many = [3, 4, 300], range(0, 320, 8)
+    data = register("groups_used", 40) + fires(few) + bytes([Op.ADVANCE, 1, 0]) \
+        + codec.clear(state=True, counters=False) + fires(many) + bytes([Op.ADVANCE, 1, 0])
+    assert answer(shape, data) == (
+        bytes([Report.SPIKES, 0, 3, 0, wire.LIST_SKIP, 300 - 5 - wire.LIST_SKIP, wire.LIST_END])
+        + bytes([Report.BITMAP, 0, 40]) + b"\1" * 40)
+
+
 @pytest.mark.parametrize("policy, ticks, found", [
     (Policy.DROP, 2, (2, 2, 0)), (Policy.HALT, 2, (2, 2, 0)), (Policy.NEXT, 3, (2, 0, 0))])
 def test_late_events(policy, ticks, found):
@@ -123,7 +140,7 @@ def free_running(scenario, *, period, policy=Policy.DROP, extra=0):
                          + register("control", 1 | policy << 1 | extra))
         await scenario(board)
 
-    simulate(dut, testbench)
+    simulate(dut, testbench, clocks=10_000)
 
 
 def test_free_running_ticks_by_the_clock():
@@ -202,7 +219,7 @@ def test_random_records(seed):
     records = Records(rng, SHAPE, Counter())
     image = random_image(numbers, SHAPE, wild=True, hot=False)
     data = load(image, random_seed(numbers)) + control() + b"".join(
-        records.any() for _ in range(25))
+        records.any() for _ in range(15))
     golden = Interpreter(SHAPE)
     golden.feed(data)
     expected = golden.run()

@@ -1,0 +1,81 @@
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ionspike.hdl.core import Core
+from ionspike.hdl.interpreter import Interpreter
+from ionspike.hdl.registers import RegisterFile
+from ionspike.hdl.ticker import Ticker
+from ionspike.spec.shape import CoreShape
+
+__all__ = ["Engine", "LINK_COUNTERS"]
+
+#: Counters of what happens outside: a strobe each.
+LINK_COUNTERS = ("crc_errors", "uart_errors", "gaps", "overflows", "resent")
+
+
+class Engine(wiring.Component):
+    """A board without its link: a core, the interpreter of its commands, registers and ticks.
+
+    Members
+    -------
+    i, o : :py:`In(stream of bytes)`, :py:`Out(stream of bytes)`
+        Commands and reports, see :class:`ionspike.hdl.interpreter.Interpreter`.
+    opened : :py:`In(1)`
+        Both streams start anew.
+    *counter* : :py:`In(1)`
+        For each of ``LINK_COUNTERS``: count one.
+    idle : :py:`Out(1)`
+        Nothing would change without input.
+    """
+
+    def __init__(self, shape: CoreShape):
+        self.shape = shape
+        super().__init__({
+            "i": In(stream.Signature(8)), "o": Out(stream.Signature(8)), "opened": In(1),
+            **{name: In(1) for name in LINK_COUNTERS}, "idle": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.interpreter = interpreter = Interpreter(self.shape)
+        m.submodules.ticker = ticker = Ticker()
+        m.submodules.core = core = Core(self.shape)
+        m.submodules.registers = registers = RegisterFile(saturated_bits=len(core.saturated))
+
+        connect(m, flipped(self.i), interpreter.i)
+        connect(m, interpreter.o, flipped(self.o))
+        connect(m, interpreter.events, core.events)
+        connect(m, core.groups, interpreter.groups)
+        connect(m, core.spikes, interpreter.spikes)
+
+        for name in ("space", "offset", "write", "w_data"):
+            for slave in (core, registers):
+                m.d.comb += getattr(slave.bus, name).eq(getattr(interpreter.bus, name))
+        for name in ("start", "last_event", "clear", "rewind", "expand"):
+            m.d.comb += getattr(core, name).eq(getattr(interpreter, name))
+        for name in ("tick", "spikes_done", "spike_count"):
+            m.d.comb += getattr(interpreter, name).eq(getattr(core, name))
+        for name in ("groups_used", "kf", "kr", "kb", "scale", "r_max", "lfsr_load"):
+            m.d.comb += getattr(core, name).eq(getattr(registers, name))
+        for name in ("lfsr", "tick", "digest", "word", "saturated"):
+            m.d.comb += getattr(registers, name).eq(getattr(core, name))
+        for name in ("late", "dropped", "clear_counters"):
+            m.d.comb += getattr(registers, name).eq(getattr(interpreter, name))
+        for name in ("control", "groups_used", "probe_count"):
+            m.d.comb += getattr(interpreter, name).eq(getattr(registers, name))
+        for name in LINK_COUNTERS:
+            m.d.comb += getattr(registers, name).eq(getattr(self, name))
+        m.d.comb += [
+            # Who is not asked answers zero.
+            interpreter.bus.r_data.eq(core.bus.r_data | registers.bus.r_data),
+            interpreter.core_idle.eq(core.idle), interpreter.opened.eq(self.opened),
+            interpreter.due.eq(ticker.due),
+            ticker.run.eq(registers.control.free_running),
+            ticker.period.eq(Cat(registers.period_low, registers.period_high)),
+            ticker.take.eq(interpreter.take), ticker.busy.eq(interpreter.busy),
+            registers.overruns.eq(ticker.overrun),
+            registers.halt.eq(interpreter.halt
+                              | (ticker.overrun & registers.control.halt_on_overrun)),
+            self.idle.eq(interpreter.idle & core.idle & ~registers.control.free_running),
+        ]
+        return m
