@@ -28,7 +28,7 @@ TESTS = {
     "spikes": ("spike_buffer", "core"), "digest": ("digest",), "core": ("core",),
     "interpreter": ("interpreter",), "registers": ("registers", "interpreter"),
     "ticker": ("ticker", "interpreter"), "crc": ("crc",), "cobs": ("cobs",),
-    "link_receiver": ("link[gateware]",), "link_sender": ("link[gateware]",),
+    "link_receiver": ("link[gateware]",), "link_sender": ("link_credit", "link[gateware]"),
 }
 
 

@@ -90,9 +90,18 @@ class RegisterFile(wiring.Component):
 
         # Two stages, like the memories: an address may change every READ_LATENCY clocks.
         picked = Signal(16)
-        table = [C(0, 16)] * (1 << len(offset))
+        m.d.sync += picked.eq(0)
+        # In two steps, which takes fewer cells than one choice among all.
+        low, rows = offset[:3], {}
         for register in REGISTERS:
-            table[register.offset] = Cat(Value.cast(values[register.name]), C(0, 16))[:16]
-        m.d.sync += picked.eq(Cat(*table).word_select(offset, 16))
+            rows.setdefault(register.offset >> 3, []).append(register)
+        for high, row in rows.items():
+            value = Signal(16, name=f"row_{high}")
+            with m.Switch(low):
+                for register in row:
+                    with m.Case(register.offset & 7):
+                        m.d.comb += value.eq(Value.cast(values[register.name]))
+            with m.If(offset[3:] == high):
+                m.d.sync += picked.eq(value)
         m.d.sync += self.bus.r_data.eq(Mux(chosen, picked, 0))
         return m

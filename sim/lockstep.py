@@ -5,8 +5,8 @@ from amaranth.sim import Simulator
 from numpy.typing import NDArray
 
 from ionspike.hdl.core import Core
+from ionspike.hdl.engine import Engine
 from ionspike.host.image import Image
-from ionspike.sim.linkless import Linkless
 from ionspike.sim.model import Model
 from ionspike.spec import wire
 from ionspike.spec.shape import CoreShape
@@ -143,7 +143,7 @@ def check(image: Image, lfsr: int, raster: NDArray[np.bool_]) -> Model:
 
 def answer(shape: CoreShape, data: bytes, *, patience: int = 2000) -> bytes:
     """What the gateware sends on these records, until it has been silent for so many clocks."""
-    dut, found, silent = Linkless(shape), bytearray(), 0
+    dut, found, silent = Engine(shape), bytearray(), 0
 
     async def send(ctx):
         for byte in data:

@@ -4,9 +4,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from ionspike.hdl.engine import Engine
 from ionspike.host import codec
 from ionspike.sim.interpreter import Interpreter
-from ionspike.sim.linkless import Linkless
 from ionspike.sim.lockstep import answer, simulate
 from ionspike.sim.records import Records, control, everything, load, register
 from ionspike.sim.stimulus import random_image, random_seed
@@ -131,7 +131,7 @@ class FreeRunning:
 
 def free_running(scenario, *, period, policy=Policy.DROP, extra=0):
     """Run ``scenario`` on a board whose ticks are ``period`` clocks apart."""
-    dut = Linkless(SHAPE)
+    dut = Engine(SHAPE)
 
     async def testbench(ctx):
         board = FreeRunning(ctx, dut)
@@ -241,7 +241,7 @@ REACH = ("events", "bitmap", "advance", "late", "mark", "echo", "read", "counter
 
 def test_cocotb(run_cocotb):
     shape = CoreShape(neurons=32, inputs=40, words=64, delay_slots=4)
-    run_cocotb(Linkless(shape), "ionspike.sim.tb_interpreter", seed=1, parameters={
+    run_cocotb(Engine(shape), "ionspike.sim.tb_interpreter", seed=1, parameters={
         "shape": {name: getattr(shape, name) for name in (
             "neurons", "inputs", "lanes", "words", "delay_slots")},
         "runs": 3, "records": 30, "reach": REACH, "opens": 20, "states": 8,
