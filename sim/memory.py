@@ -102,7 +102,7 @@ class BoardMemory:
             old, new = self._model, self._build(int(self._model.lfsr[0]))
             new.state = self._all_state()[None, :new.image.neurons]
             new.tick, new.counters = old.tick, old.counters
-            new.fanout.accumulators[:] = old.fanout.accumulators
+            new.fanout.adopt(old.fanout.accumulators)
             # Spikes on their way arrive, of neurons that are no longer updated too.
             new._spikes = old._spikes
             self._model = new

@@ -68,8 +68,7 @@ class Fanout:
             self._rows.append(entry)
         bound = sum((both[1].sum(axis=0) for both in dense.values()), np.zeros(shape.neurons))
         # Neurons that are not updated never empty their accumulators.
-        self._unsaturable = bool((bound[:self.used] <= _MAX).all()
-                                 and not bound[self.used:].any())
+        self._bounded = bool((bound[:self.used] <= _MAX).all() and not bound[self.used:].any())
         # Without the sources and targets of no synapse. Sums in float are exact below 2**24.
         self._dense = {}
         for delay, both in sorted(dense.items()):
@@ -81,6 +80,13 @@ class Fanout:
 
     def clear(self) -> None:
         self.accumulators[:] = 0
+        self._unsaturable = self._bounded
+
+    def adopt(self, accumulators: NDArray[np.int32]) -> None:
+        """Go on from sums that other weights have made, ``[trials, slots, neurons]``."""
+        self.accumulators[:] = accumulators
+        # What bounds the sums of these weights says nothing of those.
+        self._unsaturable = self._bounded and not accumulators.any()
 
     def add(self, inputs: NDArray[np.bool_], spikes: NDArray[np.bool_],
             tick: int) -> tuple[int, int]:

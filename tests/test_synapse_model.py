@@ -83,3 +83,25 @@ def test_sums_words_and_clamps_equal_plain_additions(largest, lopsided, saturate
             p.acc[tick % 4][:24] = [0] * 24
         clamps += got[1]
     assert (clamps > 0) == saturates
+
+
+def test_sums_of_other_weights_saturate_too():
+    """Weights too small to saturate by themselves meet an accumulator that is full already."""
+    image, _, _ = drawn(random.Random(SEED), 1, False)
+    small = Image(SHAPE, {"groups_used": 4}, image.weights, image.fanout * 0 + row_of_ones(image),
+                  np.zeros(32, np.uint32), image.feedback, image.noise)
+    fanout = Fanout(small, 1)
+    fanout.adopt(np.full((1, 4, 32), 32767, np.int32))
+    events = np.zeros((1, SHAPE.inputs), bool)
+    events[0, 0] = True
+    words, clamped = fanout.add(events, np.zeros((1, 32), bool), 0)
+    assert (words, clamped) == (1, 8) and fanout.accumulators.max() == 32767
+    fanout.clear()
+    assert fanout.add(events, np.zeros((1, 32), bool), 0) == (1, 0)
+
+
+def row_of_ones(image):
+    """Writes ones into the first word; the descriptor of a row of that word."""
+    image.weights[0] = 1
+    shift = sum(width for name, width in SHAPE.descriptor_fields if name != "enable")
+    return np.uint32(1 << shift)
