@@ -16,6 +16,14 @@ def require(*tools):
         pytest.skip(f"not installed: {', '.join(missing)} (apt install build-essential)")
 
 
+def require_compiler():
+    """The same for the virtual board's C++ compiler, which may be a wheel."""
+    try:
+        compile.find_compiler()
+    except compile.CompileError as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+
+
 @pytest.fixture(scope="session")
 def run_cocotb():
     """Run a cocotb testbench module on a component: :func:`ionspike.sim.bench.run`."""
@@ -26,4 +34,5 @@ def run_cocotb():
 @pytest.fixture(scope="session")
 def echo_library():
     """A compiled top level that sends back what it gets, at 4 clocks a bit."""
+    require_compiler()
     return compile.build(Echo(4))

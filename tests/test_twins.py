@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import require_compiler
 from nets import SHAPE, network, spikes
 
 from ionspike import Board
@@ -10,7 +11,7 @@ from ionspike.host import codec
 from ionspike.host.cases import random_case
 from ionspike.host.link import Link, LinkError
 from ionspike.host.verify import verify
-from ionspike.sim.compile import CompileError, build, find_compiler
+from ionspike.sim.compile import build
 from ionspike.sim.golden import GoldenPort
 from ionspike.sim.stimulus import random_image
 from ionspike.sim.virtual import DEFAULT_DIVISOR, Model, SimPort, VirtualBoard
@@ -22,10 +23,7 @@ TIMEOUT_S = 30.0
 
 @pytest.fixture(scope="module")
 def library():
-    try:
-        find_compiler()
-    except CompileError as error:
-        pytest.skip(str(error))
+    require_compiler()
     return build(Top(SHAPE, baud=CLOCK_HZ // DEFAULT_DIVISOR))
 
 
