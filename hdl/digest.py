@@ -3,10 +3,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ionspike.hdl.neuron import STATE_LAYOUT
+from ionspike.spec.wire import DIGEST_POLYNOMIAL
 
-__all__ = ["Digest", "POLYNOMIAL"]
-
-POLYNOMIAL = 0x04C11DB7     # that of CRC-32
+__all__ = ["Digest"]
 
 
 class Digest(wiring.Component):
@@ -35,6 +34,6 @@ class Digest(wiring.Component):
             m.d.sync += self.o.eq(0)
         with m.Elif(self.i_valid):
             m.d.sync += self.o.eq(
-                (self.o << 1)[:32] ^ Mux(self.o[-1], POLYNOMIAL, 0)
+                (self.o << 1)[:32] ^ Mux(self.o[-1], DIGEST_POLYNOMIAL, 0)
                 ^ words[:32] ^ Cat(C(0, 8), words[32:48], C(0, 8)))
         return m

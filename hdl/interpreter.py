@@ -1,6 +1,7 @@
 from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from ionspike.hdl.bus import READ_LATENCY, BusSignature
 from ionspike.hdl.spikes import group_layout
@@ -12,6 +13,7 @@ from ionspike.spec.wire import (
     LIST_SKIP,
     REGISTERS,
     STATE_STRIDE,
+    TICK_EVERY,
     Op,
     Policy,
     Report,
@@ -298,7 +300,7 @@ class Interpreter(wiring.Component):
                 m.d.comb += self.rewind.eq(1)
                 m.d.sync += [after.eq(0), group.eq(0), half.eq(0)]
                 with m.If(self.spike_count == 0):
-                    with m.If(ran[:7] == 0):
+                    with m.If(ran[:exact_log2(TICK_EVERY)] == 0):
                         send(Report.TICK)
                     with m.Else():
                         m.next = "Digest"

@@ -38,7 +38,7 @@ def hello(shape: CoreShape, *, board: wire.Board, clock_hz: int, baud: int, buil
         "neurons": shape.neurons, "inputs": shape.inputs, "rx_bytes": wire.RX_BYTES,
         "words": shape.words, "clock_hz": clock_hz, "baud": baud,
         "lfsr_taps": int.from_bytes(bytes(fmt.LFSR_TAPS), "little")}
-    return b"".join(int(values[name]).to_bytes(size, "little") for name, size in wire.HELLO)
+    return wire.pack_hello(values)
 
 
 class Top(wiring.Component):

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ionspike.host.codec import list_indices
 from ionspike.host.errors import BoardError
-from ionspike.spec.wire import LIST_END, Report
+from ionspike.spec.wire import LIST_END, TICK_EVERY, Report
 
 __all__ = ["Decoder", "Segment"]
 
@@ -147,8 +147,8 @@ class Decoder:
         """The full number of the tick whose low byte this is."""
         now = self.current
         ahead = (low - now.last) & 0xFF
-        # At least one record comes every 128 ticks, so a longer step is a step back.
-        if not (least <= ahead <= 128 and self._known):
+        # At least one record comes every TICK_EVERY ticks, so a longer step is a step back.
+        if not (least <= ahead <= TICK_EVERY and self._known):
             raise BoardError(f"the board reported a tick ending in {low:#04x} after tick "
                              f"{now.last}: records are missing or out of order")
         now.last += ahead

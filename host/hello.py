@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ionspike.spec.wire import HELLO, MAGIC, PROTOCOL, hello_size
+from ionspike.spec.wire import HELLO, MAGIC, PROTOCOL, hello_size, pack_hello
 
 __all__ = ["Hello"]
 
@@ -33,7 +33,7 @@ class Hello:
 
     def pack(self) -> bytes:
         """The payload."""
-        return b"".join(getattr(self, name).to_bytes(size, "little") for name, size in HELLO)
+        return pack_hello(vars(self))
 
     @classmethod
     def unpack(cls, payload: bytes) -> "Hello":

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,9 +110,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
         raise InputError(f"{path}: not a .ion file, or truncated ({error})") from error
     except (OSError, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
-    except Exception as error:  # zlib.error, where only the compressed data are damaged
-        if type(error).__module__ != "zlib":
-            raise
+    except zlib.error as error:     # where only the compressed data are damaged
         raise InputError(f"{path}: damaged ({error})") from error
     try:
         header = json.loads(files.pop(_HEADER))

@@ -5,9 +5,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["POLYNOMIAL", "digest"]
+from ionspike.spec.wire import DIGEST_POLYNOMIAL
 
-POLYNOMIAL = 0x04C11DB7     # that of CRC-32
+__all__ = ["digest"]
 
 
 @cache
@@ -16,7 +16,7 @@ def _power(exponent: int) -> NDArray[np.uint32]:
     if exponent == 0:
         value = np.arange(256, dtype=np.uint64)[None, :] << np.arange(4, dtype=np.uint64)[:, None] * 8
         value = value << np.uint64(1)
-        return (value ^ np.where(value >> np.uint64(32), 1 << 32 | POLYNOMIAL, 0).astype(np.uint64)
+        return (value ^ np.where(value >> np.uint64(32), 1 << 32 | DIGEST_POLYNOMIAL, 0).astype(np.uint64)
                 ).astype(np.uint32)
     half = _power(exponent - 1)
     return _multiply(half, half)

@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 from ionspike.host.codec import encode_lists, list_indices
 from ionspike.sim.memory import BoardMemory
 from ionspike.spec.shape import CoreShape
-from ionspike.spec.wire import CONTROL, LIST_END, Op, Policy, Report
+from ionspike.spec.wire import CONTROL, LIST_END, TICK_EVERY, Op, Policy, Report
 
 __all__ = ["Interpreter"]
 
-_TICK_EVERY = 128
 
 
 class Interpreter:
@@ -171,7 +170,7 @@ class Interpreter:
         fired = np.flatnonzero(spikes)
         size = len(spikes) // 8
         if len(fired) == 0:
-            if low % _TICK_EVERY == 0:
+            if low % TICK_EVERY == 0:
                 out += bytes([Report.TICK, low])
         elif len(fired) < size:
             content, _ = encode_lists(np.zeros(len(fired), np.int64), fired, 1)

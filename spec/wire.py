@@ -8,6 +8,7 @@ Two layers. *Frames* (:class:`Kind`) carry, each way, one reliable stream of byt
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
@@ -15,10 +16,12 @@ from typing import Literal
 from ionspike.spec.shape import CoreShape
 
 __all__ = [
-    "AUX_PROBES", "BAUD", "Board", "COEFFICIENT", "CONTROL", "COUNTERS", "FRAME_OVERHEAD", "HELLO",
+    "AUX_PROBES", "BAUD", "Board", "COEFFICIENT", "CONTROL", "COUNTERS", "DIGEST_POLYNOMIAL",
+    "FRAME_OVERHEAD", "HELLO",
     "Kind", "LIST_END", "LIST_SKIP", "MAGIC", "Nack", "OFFSET_BITS", "Op", "PAYLOAD_BYTES",
     "PROTOCOL", "Policy", "REGISTERS", "Register", "Report", "RX_BYTES", "STATE", "STATE_STRIDE",
-    "Space", "TX_SLOTS", "address", "digest", "hello_size", "register",
+    "Space", "TICK_EVERY", "TX_SLOTS", "address", "digest", "hello_size",
+    "pack_hello", "register",
 ]
 
 #: Major and minor version. Hosts refuse another major version.
@@ -107,18 +110,24 @@ class Op(IntEnum):
 
 class Report(IntEnum):
     """First byte of a record from the board. ``tick`` is the low byte of the tick number; at least
-    one record comes for every tick that is a multiple of 128, so the host can count the rest."""
+    one record comes for every tick that is a multiple of TICK_EVERY, so the host can count the
+    rest."""
 
     READ = 0x11     # address u24, n u8, n x u16
     SPIKES = 0x20   # tick u8, event list of neurons; used when they are fewer than bitmap bytes
     BITMAP = 0x21   # tick u8, n u8, n bytes
-    TICK = 0x22     # tick u8: nothing fired (sent every 128 ticks)
+    TICK = 0x22     # tick u8: nothing fired (sent every TICK_EVERY ticks)
     DIGEST = 0x23   # tick u8, digest u32, lfsr u16: see sim.model.digest
     PROBES = 0x24   # tick u8, n u8, n x STATE
     MARK = 0x31     # token u16, tick u32
     ECHO = 0x32     # n u8, n bytes
     ERROR = 0x3F    # op u8: not a command; the rest of the stream is discarded until OPEN
 
+
+#: Of Report.DIGEST, over GF(2), without its highest term; that of CRC-32.
+DIGEST_POLYNOMIAL = 0x04C11DB7
+
+TICK_EVERY = 128    # ticks; a power of two, at most half of what the tick byte tells apart
 
 LIST_SKIP = 254
 LIST_END = 255
@@ -226,6 +235,11 @@ def address(space: Space, offset: int = 0) -> int:
 
 def hello_size() -> int:
     return sum(size for _, size in HELLO)
+
+
+def pack_hello(values: Mapping[str, int]) -> bytes:
+    """Payload of HELLO with these values by name."""
+    return b"".join(values[name].to_bytes(size, "little") for name, size in HELLO)
 
 
 def digest(shape: CoreShape | None = None) -> int:
