@@ -11,7 +11,7 @@ test: .venv/installed
 
 # The checker does not see through an editable install of mapped folders: it gets a tree of links.
 TYPES := build/types/ionspike
-FOLDERS := spec hdl host sim boards train
+FOLDERS := spec hdl host sim boards train fidelity
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -47,7 +47,7 @@ class Core(wiring.Component):
     lfsr_load : :py:`In(4)`, from the bus's ``w_data``
     bus : :py:`In(BusSignature)`
         Serves every space but the registers.
-    groups_used, kf, kr, kb, scale, r_max : registers
+    groups_used, kf, kr, kb, scale, r_max, spike_level, r_noise : registers
     word, saturated : strobes to be counted
     """
 
@@ -73,6 +73,7 @@ class Core(wiring.Component):
             "groups_used": In(range(shape.groups + 1)),
             "kf": In(fmt.KF_BITS), "kr": In(fmt.KR_BITS), "kb": In(fmt.KB_BITS),
             "scale": In(fmt.SCALE_BITS), "r_max": In(fmt.R_HIGH_BITS),
+            "spike_level": In(fmt.G_BITS), "r_noise": In(fmt.R_NOISE_BITS),
             "word": Out(1),
             "saturated": Out(range(shape.lanes + 1)),
         })
@@ -94,7 +95,7 @@ class Core(wiring.Component):
             shape=32, depth=shape.neurons, init=[])
         c_read, c_write = coefficients.read_port(), coefficients.write_port(granularity=16)
 
-        for name in ("kf", "kr", "kb", "scale", "r_max"):
+        for name in ("kf", "kr", "kb", "scale", "r_max", "spike_level", "r_noise"):
             m.d.comb += getattr(neuron, name).eq(getattr(self, name))
         m.d.comb += [
             lfsr.advance.eq(neuron.advance), neuron.word.eq(lfsr.state),

@@ -33,7 +33,7 @@ class Neuron(wiring.Component):
     -------
     i_valid, i : :py:`In(1)`, :py:`In(NeuronInput)`
     o_valid, o, spike : :py:`Out(1)`, :py:`Out(STATE_LAYOUT)`, :py:`Out(1)`
-    kf, kr, kb, scale, r_max : common coefficients
+    kf, kr, kb, scale, r_max, spike_level, r_noise : common coefficients
     advance : :py:`Out(1)`
         Ask for one LFSR word, to be in :py:`word` on the following clock.
     word : :py:`In(16)`
@@ -53,6 +53,8 @@ class Neuron(wiring.Component):
     kb: In(fmt.KB_BITS)
     scale: In(fmt.SCALE_BITS)
     r_max: In(fmt.R_HIGH_BITS)
+    spike_level: In(fmt.G_BITS)
+    r_noise: In(fmt.R_NOISE_BITS)
     advance: Out(1)
     word: In(fmt.LFSR_LEAP)
     access: In(1)
@@ -107,6 +109,19 @@ class Neuron(wiring.Component):
             m.d.comb += complement.eq(~Cat(loss[:bits], C(0, 1)))
             return value + complement
 
+        def limit_of(theta):
+            """The gap that filament and residue have to bridge."""
+            return Mux(theta == fmt.THETA_STUCK, 0, fmt.ONE + (theta << fmt.THETA_SHIFT))
+
+        def times(a, b):
+            """A signed ``a`` times ``b`` without a multiplier, of which none is left."""
+            sign = len(a) - 1
+            parts = [Mux(bit, b << k, 0) for k, bit in enumerate(a[:sign])]
+            result = Signal(signed(len(a) + len(b)))
+            m.d.comb += result.eq(functools.reduce(operator.add, parts)
+                                  - Mux(a[sign], b << sign, 0))
+            return result
+
         valid = Signal(LATENCY)
         m.d.sync += valid.eq(Cat(self.i_valid, valid))
         m.d.comb += self.o_valid.eq(valid[-1])
@@ -114,14 +129,12 @@ class Neuron(wiring.Component):
         # Stage 0: what the memories hold.
         state = self.i.state
         residue = Signal(fmt.R_BITS)
-        theta = Signal(fmt.F_BITS)
-        m.d.comb += [
-            residue.eq(Cat(state.r_low, state.r_high)),
-            theta.eq(fmt.ONE + (self.i.theta << fmt.THETA_SHIFT)),
-        ]
+        limit = Signal(fmt.F_BITS)
+        m.d.comb += [residue.eq(Cat(state.r_low, state.r_high)),
+                     limit.eq(limit_of(self.i.theta))]
         reach = Signal(range(1 << fmt.F_BITS + 1))
         gap = Signal(signed(fmt.F_BITS + 2))
-        m.d.comb += [reach.eq(state.f + state.r_high), gap.eq(theta - reach)]
+        m.d.comb += [reach.eq(state.f + state.r_high), gap.eq(limit - reach)]
         # Indexed by the top bits of the gap below one; a longer gap reads the last entry.
         m.d.comb += feedback_port.addr.eq(
             Mux(self.access, self.table_addr, clip(gap >> fmt.GAP_SHIFT, 8)))
@@ -131,8 +144,9 @@ class Neuron(wiring.Component):
         pg = register("pg", state.g * self.i.kg)
         f_1, r_1, g_1 = register("f_1", state.f), register("r_1", residue), register("g_1", state.g)
         mu = carry("mu", self.i.mu, 0, 2)
-        theta = carry("theta", self.i.theta, 0, 7)
+        theta = carry("theta", self.i.theta, 0, 6)
         was_on = carry("was_on", state.on, 0, 7)
+        stuck = register("stuck", self.i.theta == fmt.THETA_STUCK)
 
         # Stage 1: drive, and what each state loses.
         v, e = Signal(fmt.G_BITS), Signal(fmt.G_BITS)
@@ -142,9 +156,14 @@ class Neuron(wiring.Component):
         eh = register("eh", e * feedback_port.data)
         # Yosys' ice40_dsp drops a multiplier whose operand is another's product register.
         eh.attrs["keep"] = 1
-        charged = carry("charged", register("charged_2", Mux(left[-1], g_1, v)), 2, 7)
+        # What is stuck on is always bridged, and lets the gate follow a falling drive too.
+        charged = carry("charged", register(
+            "charged_2", Mux(left[-1] & ~stuck, g_1, v)), 2, 7)
         discharged = carry("discharged", register(
             "discharged_2", lose(g_1, pg >> fmt.KG_BITS, fmt.G_BITS)), 2, 7)
+        # Both possible outputs are known long before it is known which it will be.
+        high, low = (carry(name, register(f"{name}_3", value[2] >= self.spike_level), 3, 7)
+                     for name, value in (("high", charged), ("low", discharged)))
         kept = carry("kept", register(
             "kept_2", lose(r_1, pr >> fmt.KR_SHIFT, fmt.R_BITS)), 2, 6)
         loss = carry("loss", register("loss_2", pf >> 16), 2, 3)
@@ -177,11 +196,16 @@ class Neuron(wiring.Component):
         m.d.comb += self.advance.eq(valid[1])
         xi = Signal(signed(ceil_log2(2 * fmt.XI_MEAN) + 1), reset_less=True)
         nibbles = [self.word[k:k + 4] for k in range(0, fmt.LFSR_LEAP, 4)]
-        m.d.sync += xi.eq((nibbles[0] + nibbles[1]) + (nibbles[2] + nibbles[3]) - fmt.XI_MEAN)
+        even, odd = nibbles[0] + nibbles[2], nibbles[1] + nibbles[3]
+        m.d.sync += xi.eq(even + odd - fmt.XI_MEAN)
+        # Of the same word, and uncorrelated with xi.
+        xi_r = Signal(range(-fmt.XI_MEAN, fmt.XI_MEAN + 1), reset_less=True)
+        m.d.sync += xi_r.eq(even - odd)
 
         # Stage 4: noise.
         pn = register("pn", xi * aux_port.data[:fmt.NOISE_BITS])
         grown = register("grown_5", grown)
+        jitter = carry("jitter", register("jitter_5", times(xi_r, self.r_noise)), 5, 6)
 
         # Stage 5: the new filament.
         f_5 = Signal(fmt.F_BITS)
@@ -191,30 +215,32 @@ class Neuron(wiring.Component):
         f_6 = register("f_6", f_5)
 
         # Stage 6: the new residue.
-        sum_6 = Signal(fmt.R_BITS + 2)
+        sum_6 = Signal(signed(fmt.R_BITS + 3))
         r_6 = Signal(fmt.R_BITS)
         m.d.comb += [
-            sum_6.eq(kept[6] + (pb >> fmt.KB_SHIFT)),
-            r_6.eq(Mux((sum_6 >> fmt.R_LOW_BITS) > self.r_max,
-                       Cat(C(-1, fmt.R_LOW_BITS), self.r_max), sum_6)),
+            sum_6.eq(kept[6] + (pb >> fmt.KB_SHIFT) + (jitter[6] << fmt.R_NOISE_SHIFT)),
+            r_6.eq(Mux(sum_6[-1], 0, Mux((sum_6 >> fmt.R_LOW_BITS)[:-1] > self.r_max,
+                                         Cat(C(-1, fmt.R_LOW_BITS), self.r_max), sum_6))),
         ]
         f_7, r_7 = register("f_7", f_6), register("r_7", r_6)
+        limit_7 = register("limit_7", limit_of(theta[6]))
 
         # Stage 7: does it bridge the gap?
         left_7 = Signal(signed(fmt.F_BITS + 1))
         gap_7 = Signal(fmt.F_BITS)
-        fires = Signal()
+        bridged, out = Signal(), Signal()
         m.d.comb += [
-            left_7.eq(fmt.ONE + (theta[7] << fmt.THETA_SHIFT) - (r_7 >> fmt.R_LOW_BITS)),
+            left_7.eq(limit_7 - (r_7 >> fmt.R_LOW_BITS)),
             gap_7.eq(Mux(left_7[-1], 0, left_7)),
-            fires.eq(f_7 >= gap_7),
+            bridged.eq(f_7 >= gap_7),
+            out.eq(Mux(bridged, high[7], low[7])),
         ]
         m.d.sync += [
-            self.o.f.eq(Mux(fires, gap_7, f_7)),
+            self.o.f.eq(Mux(bridged, gap_7, f_7)),
             Cat(self.o.r_low, self.o.r_high).eq(r_7),
-            self.o.g.eq(Mux(fires, charged[7], discharged[7])),
-            self.o.on.eq(fires),
-            self.spike.eq(fires & ~was_on[7]),
+            self.o.g.eq(Mux(bridged, charged[7], discharged[7])),
+            self.o.on.eq(out),
+            self.spike.eq(out & ~was_on[7]),
         ]
 
         return m

@@ -7,7 +7,7 @@ from ionspike.host.backends import BACKENDS
 from ionspike.host.board import TIMEOUT_S, Board
 from ionspike.host.console import note
 
-__all__ = ["add_board", "add_json", "add_seed", "count", "open_board", "verb"]
+__all__ = ["add_board", "add_json", "add_seed", "count", "open_board", "seconds", "verb"]
 
 
 def verb(verbs: Any, name: str, function: Any, text: str) -> argparse.ArgumentParser:
@@ -30,7 +30,7 @@ def add_board(parser: argparse.ArgumentParser) -> None:
                                       "there is none, the virtual board")
     group.add_argument("--port", metavar="PORT", help="serial port of the board")
     group.add_argument("--backend", choices=BACKENDS, help="have no other kind of board")
-    group.add_argument("--timeout", type=_seconds, default=TIMEOUT_S, metavar="SECONDS",
+    group.add_argument("--timeout", type=seconds, default=TIMEOUT_S, metavar="SECONDS",
                        help="longest silence of the board (default %(default)g)")
 
 
@@ -54,7 +54,8 @@ def _integer(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not an integer") from None
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """A positive number, for argparse."""
     try:
         value = float(text)
     except ValueError:

@@ -15,6 +15,7 @@ from ionspike.host.compiler import Compiled, compile
 from ionspike.host.errors import BoardError, InputError
 from ionspike.host.gather import STATUS_OFFSET, STATUS_WORDS, gather
 from ionspike.host.hello import Hello
+from ionspike.host.jitter import jittered
 from ionspike.host.network import Network
 from ionspike.host.result import Result
 from ionspike.host.seeds import lfsr_state
@@ -143,8 +144,8 @@ class Board:
 
     def run_many(self, items: Sequence[Spikes], *, seeds: Sequence[int] | None = None,
                  probes: Sequence[int] = (), digests: bool = False, final_state: bool = True,
-                 reset: bool = True, mode: Mode = "lockstep", period_s: float | None = None,
-                 policy: wire.Policy = wire.Policy.DROP,
+                 reset: bool = True, jitter: bool = False, mode: Mode = "lockstep",
+                 period_s: float | None = None, policy: wire.Policy = wire.Policy.DROP,
                  progress: Progress | None = None) -> list[Result]:
         """Run spike trains one after the other, as one stream.
 
@@ -158,6 +159,8 @@ class Board:
         final_state : whether the state after each item's last tick is wanted.
         reset : whether an item starts from the network's initial state, or goes on from the one
             before with state, tick number and, unless seeds are given, LFSR as they are.
+        jitter : whether an item begins with residues drawn from 0 to the device's
+            ``residue_jitter``, other ones for every seed, instead of those of the initial state.
         mode : ``lockstep``: a tick runs when its events are there; ``free-running``: every
             ``period_s``, and ``policy`` says what happens to events that come later.
         period_s : seconds per free-running tick; without it, the network's.
@@ -181,6 +184,9 @@ class Board:
         else:
             drawn = list(seeds)
         states = [None if seed is None else _state_of(seed) for seed in drawn]
+        if jitter and not reset:
+            raise InputError("jitter is of residues to begin with: it needs reset")
+        begins = self._begins(drawn, reset, jitter)
         probed = self._probed(probes)
         control = self._control(mode, wire.Policy(policy), digests, bool(len(probed)))
         clocks = self._clocks(network.dt_s if period_s is None else period_s) \
@@ -194,10 +200,11 @@ class Board:
             if clocks is not None:
                 yield from self._set("period_low", clocks & 0xFFFF)
                 yield from self._set("period_high", clocks >> 16)
-            for spikes, state in zip(items, states, strict=True):
+            for spikes, state, begin in zip(items, states, begins, strict=True):
                 yield codec.clear(state=reset, counters=True)
                 if reset:
-                    for address, words in compiled.image.state_writes():
+                    for address, words in compiled.image.state_writes(
+                            compiled.placed(begin) if jitter and begin is not None else None):
                         yield from codec.write(address, words)
                 if state is not None:
                     yield from codec.write(wire.address(wire.Space.REGISTERS, STATUS_OFFSET),
@@ -224,16 +231,27 @@ class Board:
             "mode": mode, "link": dict(self._session.link.counters),
             "is_hardware": self.is_hardware, "backend": self.backend, "board": self.name,
             "versions": self.versions, "image_digest": compiled.image.digest(),
-            "build": self.build, "outputs": network.outputs, "labels": network.labels}
+            "build": self.build, "outputs": network.outputs, "labels": network.labels,
+            "network": network, "jitter": jitter}
         results = []
-        for spikes, seed, (segment, wall_s) in zip(items, drawn, ended, strict=True):
+        for spikes, seed, begin, (segment, wall_s) in zip(items, drawn, begins, ended, strict=True):
             try:
                 gathered = gather(segment, compiled, spikes.ticks, exact=mode == "lockstep",
                                   probed=probed, final_state=final_state)
             except BoardError as error:
                 raise BoardError(f"{self.where}: {error}") from error
-            results.append(Result(seed=seed, wall_s=wall_s, **vars(gathered), **common))
+            results.append(Result(seed=seed, wall_s=wall_s, inputs=spikes, initial_state=begin,
+                                  **vars(gathered), **common))
         return results
+
+    def _begins(self, seeds: Sequence[int | None], reset: bool,
+                jitter: bool) -> list[NDArray[np.uint16] | None]:
+        """What each run begins from, ``[neurons, 3]``; None where that is the run before."""
+        compiled = self._loaded()
+        if jitter:
+            return [jittered(compiled.network, seed) for seed in seeds if seed is not None]
+        state = compiled.image.state[compiled.neuron_slots]
+        return [state if reset else None] * len(seeds)
 
     def _ticks(self, compiled: Compiled, spikes: Spikes, start: int) -> Iterator[bytes]:
         for at in range(0, spikes.ticks, _CHUNK_TICKS):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ionspike.host.ageing import Faults
 from ionspike.host.compiler import Compiled, compile
 from ionspike.host.mismatch import Mismatch
 from ionspike.host.network import Network, Projection
@@ -22,14 +23,15 @@ class Case:
     compiled: Compiled
     spikes: Spikes
     seed: int
+    jitter: bool = False
 
 
 def random_case(shape: CoreShape, ticks: int, seed: int) -> Case:
     """A case that a core of this shape can run; equal arguments give equal cases.
 
-    Devices, ticks, sizes, weights, delays, recurrence, mismatch and initial states are drawn. Of
-    every four seeds one drives accumulators into saturation, and one loads words from the whole
-    range of every memory, as no compiler would.
+    Devices, ticks, sizes, weights, delays, recurrence, mismatch, faults, initial states and whether
+    there is jitter are drawn. Of every four seeds one drives accumulators into saturation, and one
+    loads words from the whole range of every memory, as no compiler would.
     """
     rng = np.random.default_rng([seed, ticks, shape.neurons, shape.inputs])
     if seed % 4 == 2:
@@ -38,7 +40,7 @@ def random_case(shape: CoreShape, ticks: int, seed: int) -> Case:
                                      compiled.network.dt_s), seed)
     network = _network(rng, shape, seed)
     spikes = Spikes(_stimulus(rng, ticks, network.inputs, seed % 4 == 3), network.dt_s)
-    return Case(compile(network, shape), spikes, seed)
+    return Case(compile(network, shape), spikes, seed, jitter=bool(rng.random() < 0.5))
 
 
 def _wild(rng: np.random.Generator, shape: CoreShape) -> Compiled:
@@ -56,8 +58,11 @@ def _network(rng: np.random.Generator, shape: CoreShape, seed: int) -> Network:
     count = int(rng.integers(1, 5))
     inputs = shape.inputs if saturating else int(rng.integers(1, shape.inputs // count + 1))
     device = Device.load("zhao2025_ms").with_(
-        r_control_ohm=float(10 ** rng.uniform(7.5, 9)), sigma1=float(rng.choice([0, 0.03, 0.08])),
-        r_max=float(rng.uniform(0.3, 0.99)), mu_per_V_s=float(rng.uniform(100, 300)))
+        r_control_ohm=float(10 ** rng.uniform(7.3, 8.7)), sigma1=float(rng.choice([0, 0.03, 0.08])),
+        residue_noise=float(rng.choice([0, 0.01, 0.08])),
+        spike_level_V=float(rng.choice([0.0, rng.uniform(0.1, 1.0)])),
+        r_max=float(rng.uniform(0.3, 0.99)), residue_jitter=float(rng.uniform(0.1, 0.9)),
+        mu_per_V_s=float(rng.uniform(150, 400)))
     projections = _saturating(rng, shape, inputs, neurons) if saturating \
         else _sparse(rng, shape, inputs, neurons, count)
     state = np.zeros((neurons, 3), np.uint16)
@@ -67,8 +72,10 @@ def _network(rng: np.random.Generator, shape: CoreShape, seed: int) -> Network:
     return Network(
         device=device, dt_s=float(rng.choice([2e-4, 5e-4, 1e-3])), inputs=inputs,
         neurons=neurons, projections=projections,
-        scale_V=int(rng.integers(1000, 30000)) * 2.0 ** -19,
-        mismatch=Mismatch.draw(neurons, seed=seed, growth=0.2, gap=0.04, rc=0.2), state=state)
+        scale_V=int(rng.integers(3000, 32000)) * 2.0 ** -19,
+        mismatch=Mismatch.draw(neurons, seed=seed, growth=0.2, gap=0.04, rc=0.2), state=state,
+        faults=Faults.draw(neurons, seed=seed, stuck_on=0.1, stuck_off=0.1, drift=0.1,
+                           drift_gap=0.02) if rng.random() < 0.5 else None)
 
 
 def _sparse(rng: np.random.Generator, shape: CoreShape, inputs: int, neurons: int,
@@ -110,5 +117,6 @@ def _stimulus(rng: np.random.Generator, ticks: int, inputs: int,
         # Bursts of everything, and pauses in which gates discharge.
         burst = rng.random(ticks) < 0.3
         return np.where(burst[:, None], rng.random((ticks, inputs)) < 0.99, False)
-    rates = rng.choice([0.0, 0.02, 0.2, 0.8], ticks // 16 + 1).repeat(16)[:ticks]
+    # A drive that lasts keeps gates charged: spikes come where it falls and rises again.
+    rates = rng.choice([0.0, 0.02, 0.2, 0.8], ticks).repeat(rng.integers(1, 9, ticks))[:ticks]
     return rng.random((ticks, inputs)) < rates[:, None]

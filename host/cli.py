@@ -59,7 +59,16 @@ def _build() -> argparse.ArgumentParser:
                "3 no board, or its link failed; 4 data were lost or late; 130 interrupted.")
     parser.add_argument("--version", action="version", version=f"ionspike {version('ionspike')}")
     verbs = parser.add_subparsers(metavar="VERB", required=True, parser_class=_Parser)
-    from ionspike.host import verb_demo, verb_doctor, verb_info, verb_list, verb_run, verb_verify
-    for module in (verb_list, verb_info, verb_demo, verb_run, verb_verify, verb_doctor):
+    from ionspike.host import (
+        verb_characterize,
+        verb_demo,
+        verb_doctor,
+        verb_info,
+        verb_list,
+        verb_run,
+        verb_verify,
+    )
+    for module in (verb_list, verb_info, verb_demo, verb_run, verb_verify, verb_characterize,
+                   verb_doctor):
         module.add(verbs)
     return parser

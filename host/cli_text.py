@@ -18,12 +18,17 @@ def result_lines(result: Result) -> list[str]:
     """A run for people."""
     nonzero = {name: value for name, value in result.counters.items() if value}
     link = {name: value for name, value in result.link.items() if value}
+    faults = result.network.faults
     return table([
         ("ran on", f"{result.board}: {origin(result.is_hardware, result.backend)}"),
         ("mode", result.mode),
         ("ticks", f"{result.ticks:,} of {result.spikes.dt_s:g} s in {result.wall_s:.3g} s, "
                   f"{result.ticks / max(result.wall_s, 1e-9):,.0f} ticks/s"),
         ("spikes", f"{result.spikes.count:,}"),
+        *result.estimate.lines(),
+        *([] if faults is None else [("faults", str(faults))]),
+        *([("jitter", "residues drawn from 0 to "
+            f"{result.network.device.residue_jitter:g}")] if result.jitter else []),
         ("lost or late", ", ".join(f"{k} {v}" for k, v in result.losses.items()) or "nothing"),
         ("counters", ", ".join(f"{k} {v:,}" for k, v in nonzero.items()) or "all zero"),
         ("link", ", ".join(f"{k} {v:,}" for k, v in link.items()) or "-"),

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ionspike.host.devices import Devices
 from ionspike.host.image import Image
 from ionspike.host.network import Network
 from ionspike.host.placement import Placement, Row, place
@@ -82,6 +83,12 @@ class Compiled:
         placed[..., self.input_slots] = raster
         return placed
 
+    def placed(self, state: NDArray[np.uint16]) -> NDArray[np.uint16]:
+        """State ``[network neurons, 3]`` of the core's ``[image.neurons, 3]``; the rest is zero."""
+        words = np.zeros((self.image.neurons, 3), np.uint16)
+        words[self.neuron_slots] = state
+        return words
+
 
 def compile(network: Network, shape: CoreShape) -> Compiled:
     """Place a network in a core and make its image.
@@ -103,8 +110,7 @@ def compile(network: Network, shape: CoreShape) -> Compiled:
         state[placement.neurons] = network.state
     image = Image(
         shape=shape,
-        registers={"groups_used": groups, "kf": common.kf, "kr": common.kr, "kb": common.kb,
-                   "scale": network.scale, "r_max": common.r_max},
+        registers={"groups_used": groups, "scale": network.scale, **common.registers},
         weights=weights, fanout=fanout, coefficients=packed,
         feedback=np.array(common.feedback, np.uint16), noise=np.array(common.noise, np.uint16),
         state=state)
@@ -123,24 +129,22 @@ def _pack(values: dict[str, NDArray[np.int64] | int], fields: tuple[tuple[str, i
 
 def _coefficients(network: Network, placement: Placement,
                   count: int) -> tuple[NDArray[np.uint32], int]:
-    device, mismatch = network.device, network.mismatch
-    common = coefficients(device, network.dt_s)
-    ohm = np.full(network.neurons, device.r_control_ohm) if network.r_control_ohm is None \
-        else network.r_control_ohm
-    growth, gap = np.full(network.neurons, float(common.mu)), np.zeros(network.neurons)
-    if mismatch is not None:
-        ohm, growth, gap = ohm * mismatch.rc, growth * mismatch.growth, mismatch.gap
-    values, which = np.unique(ohm, return_inverse=True)
+    devices = Devices.of(network)
+    nominal = coefficients(network.device, network.dt_s).mu
+    values, which = np.unique(devices.r_control_ohm, return_inverse=True)
+    device = network.device.with_(figures={})
     kg = np.array([gate_loss(device.with_(r_control_ohm=float(r)), network.dt_s) for r in values])
-    mu = np.round(growth).astype(np.int64)
-    theta = np.round(gap * 2.0 ** (fmt.F_FRAC - fmt.THETA_SHIFT)).astype(np.int64)
+    mu = np.round(nominal * devices.growth).astype(np.int64)
+    theta = np.round(devices.gap * 2.0 ** (fmt.F_FRAC - fmt.THETA_SHIFT)).astype(np.int64)
+    # Where spreads and drifts end, too: one less would be a device that is stuck on.
     mu_max, theta_max = (1 << fmt.MU_BITS) - 1, (1 << fmt.THETA_BITS - 1) - 1
-    saturated = int(((mu > mu_max) | (theta > theta_max) | (theta < -theta_max - 1)).sum())
+    beyond = (mu > mu_max) | (np.abs(theta) >= theta_max) | (mu == 0) & (devices.growth > 0)
+    saturated = int((beyond & ~devices.stuck_on).sum())
+    theta = np.where(devices.stuck_on, fmt.THETA_STUCK, np.clip(theta, -theta_max, theta_max))
     # A place that holds no neuron cannot grow a filament, so it stays silent whatever arrives.
     packed = np.zeros(count, np.uint32)
     packed[placement.neurons] = _pack(
-        {"kg": kg[which], "mu": np.clip(mu, 0, mu_max),
-         "theta": np.clip(theta, -theta_max - 1, theta_max)}, wire.COEFFICIENT)
+        {"kg": kg[which], "mu": np.clip(mu, 0, mu_max), "theta": theta}, wire.COEFFICIENT)
     return packed, saturated
 
 
@@ -175,9 +179,7 @@ def _report(network: Network, image: Image, placement: Placement, saturated: int
         positive[target] += np.maximum(weights, 0).sum(axis=0)
         negative[target] -= np.minimum(weights, 0).sum(axis=0)
     largest = int(max(positive.max(), negative.max()))
-    device = network.device
-    threshold_V = (device.gamma1_per_s + device.beta_per_s) * (1 + device.alpha) ** 2 \
-        / (4 * device.mu_per_V_s * device.growth_gain)
+    threshold_V = network.device.threshold_V()
     unreachable = int((positive * network.scale_V < threshold_V).sum())
     clipped = int(network.metadata.get("clipped_weights", 0))
     every = [rows for rows in (*placement.input_rows, *placement.neuron_rows)]

@@ -70,11 +70,13 @@ class Image:
             yield wire.address(space), words
         yield from self.state_writes()
 
-    def state_writes(self) -> Iterator[tuple[int, NDArray[np.uint16]]]:
-        """The writes of the initial state alone, without what CLEAR does anyway."""
-        if self.state.any():
-            padded = np.zeros((len(self.state), wire.STATE_STRIDE), np.uint16)
-            padded[:, :3] = self.state
+    def state_writes(self, state: NDArray[np.uint16] | None = None) -> Iterator[
+            tuple[int, NDArray[np.uint16]]]:
+        """The writes of the initial state alone, or of another, without what CLEAR does anyway."""
+        words = self.state if state is None else state
+        if words.any():
+            padded = np.zeros((len(words), wire.STATE_STRIDE), np.uint16)
+            padded[:, :3] = words
             yield wire.address(wire.Space.STATE), padded.ravel()
 
     def digest(self) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ionspike.host.ageing import Faults
 from ionspike.host.errors import InputError
 from ionspike.host.mismatch import Mismatch
 from ionspike.spec.device import Device, DeviceError
@@ -25,11 +26,14 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "VERSION", "load", "save"]
 
-FORMAT, VERSION = "ionspike network", 1
+FORMAT, VERSION = "ionspike network", 2
+#: Version 1 knew no faults.
+_READS = (1, 2)
 _HEADER = "header.json"
 #: More than the largest core can hold, many times over; what claims more is no network.
 _MOST_BYTES = 1 << 28
 _MISMATCH = ("growth", "gap", "rc")
+_FAULTS = ("stuck_on", "stuck_off", "growth", "gap")
 
 
 def save(network: "Network", path: str | Path) -> None:
@@ -43,6 +47,8 @@ def save(network: "Network", path: str | Path) -> None:
             arrays[name] = value
     if network.mismatch is not None:
         arrays |= {f"mismatch_{name}": getattr(network.mismatch, name) for name in _MISMATCH}
+    if network.faults is not None:
+        arrays |= {f"faults_{name}": getattr(network.faults, name) for name in _FAULTS}
     projections = []
     for k, p in enumerate(network.projections):
         arrays[f"weights_{k}"] = p.weights
@@ -86,12 +92,14 @@ def load(path: str | Path) -> "Network":
             for k, entry in enumerate(header["projections"]))
         mismatch = Mismatch(*(arrays[f"mismatch_{name}"] for name in _MISMATCH)) \
             if "mismatch_growth" in arrays else None
+        faults = Faults(header["neurons"], *(arrays[f"faults_{name}"] for name in _FAULTS)) \
+            if "faults_growth" in arrays else None
         return Network(
             device=Device(**header["device"]), dt_s=header["dt_s"], inputs=header["inputs"],
             neurons=header["neurons"], projections=projections, scale_V=header["scale_V"],
             r_control_ohm=arrays.get("r_control_ohm"), mismatch=mismatch,
             outputs=arrays["outputs"], labels=tuple(header["labels"]),
-            state=arrays.get("state"), metadata=header["metadata"])
+            state=arrays.get("state"), metadata=header["metadata"], faults=faults)
     except (InputError, DeviceError) as error:
         raise InputError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -119,8 +127,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
         raise InputError(f"{path}: not a .ion file: it has no {FORMAT} header") from error
     if found != FORMAT:
         raise InputError(f"{path}: holds {found!r}, not {FORMAT!r}")
-    if version != VERSION:
-        raise InputError(f"{path}: format version {version}; this ionspike reads {VERSION}")
+    if version not in _READS:
+        raise InputError(f"{path}: format version {version}; this ionspike reads up to {VERSION}")
     if (own := _checksum(header, files)) != sha:
         raise InputError(f"{path}: damaged: checksum {own[:12]}, the file says {str(sha)[:12]}")
     return header, files

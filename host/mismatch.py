@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ionspike.host.errors import InputError
+from ionspike.spec.device import Device
 
-__all__ = ["Mismatch"]
+__all__ = ["RANGES", "Mismatch"]
 
 #: Range of what a neuron's own coefficients can hold, or beyond what a device of a kind can be.
-_RANGES = {"growth": (0.01, 100.0), "gap": (-0.25, 0.248), "rc": (0.001, 1000.0)}
+RANGES = {"growth": (0.01, 100.0), "gap": (-0.248, 0.248), "rc": (0.001, 1000.0)}
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Mismatch:
     rc: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _RANGES.items():
+        for name, (low, high) in RANGES.items():
             values = np.asarray(getattr(self, name), np.float64)
             if values.ndim != 1 or len(values) != len(np.atleast_1d(self.growth)):
                 raise InputError(f"mismatch {name} must have shape [neurons], not "
@@ -64,10 +65,24 @@ class Mismatch:
         growth, rc : standard deviation of the factor's logarithm.
         gap : standard deviation of the gap.
         seed : the same seed gives the same devices.
+
+        What lies beyond the range of :class:`Mismatch` ends at it.
         """
         for name, value in (("growth", growth), ("gap", gap), ("rc", rc)):
             if not (np.isfinite(value) and 0 <= value <= 1):
                 raise InputError(f"spread of {name} must be 0 to 1, not {value!r}")
         z = np.random.default_rng(seed).standard_normal((3, neurons))
-        return cls(np.exp(growth * z[0]), np.clip(gap * z[1], *_RANGES["gap"]),
-                   np.exp(rc * z[2]))
+        drawn = {"growth": np.exp(growth * z[0]), "gap": gap * z[1], "rc": np.exp(rc * z[2])}
+        return cls(**{name: np.clip(values, *RANGES[name]) for name, values in drawn.items()})
+
+    @classmethod
+    def of_device(cls, device: Device, neurons: int, *, seed: int) -> "Mismatch":
+        """Devices drawn from the spread that a preset says its devices have.
+
+        Parameters
+        ----------
+        device : its ``spread_growth``, ``spread_rc`` and ``spread_gap``; without any, devices are
+            all alike.
+        """
+        return cls.draw(neurons, seed=seed, growth=device.spread_growth, gap=device.spread_gap,
+                        rc=device.spread_rc)

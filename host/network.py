@@ -1,12 +1,13 @@
 """A network of memristor neurons, independent of the board that will run it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ionspike.host.ageing import Faults
 from ionspike.host.errors import InputError
 from ionspike.host.mismatch import Mismatch
 from ionspike.spec import formats as fmt
@@ -74,6 +75,7 @@ class Network:
     scale_V : volts per weight unit; a multiple of 2**-19 V up to 1/16 V.
     r_control_ohm : float64 ``[neurons]``, control resistors; without it, the device's.
     mismatch : how the devices differ; without it, they do not.
+    faults : what has become of them, see :meth:`with_faults`.
     outputs : indices of the neurons whose spikes are the answer; without it, all.
     labels : names of the outputs.
     state : uint16 ``[neurons, 3]``, the state a run begins from, see ``wire.STATE``.
@@ -97,6 +99,7 @@ class Network:
     labels: tuple[str, ...] = ()
     state: NDArray[np.uint16] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    faults: Faults | None = None
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:
@@ -123,9 +126,11 @@ class Network:
                 raise InputError(f"r_control_ohm must be {self.neurons} positive numbers, one a "
                                  f"neuron")
             put("r_control_ohm", ohm)
-        if self.mismatch is not None and len(self.mismatch) != self.neurons:
-            raise InputError(f"mismatch is of {len(self.mismatch)} neurons, the network has "
-                             f"{self.neurons}")
+        for name in ("mismatch", "faults"):
+            value = getattr(self, name)
+            if value is not None and len(value) != self.neurons:
+                raise InputError(f"{name} is of {len(value)} neurons, the network has "
+                                 f"{self.neurons}")
         outputs = np.arange(self.neurons) if self.outputs is None \
             else np.asarray(self.outputs, np.int64)
         if outputs.ndim != 1 or ((outputs < 0) | (outputs >= self.neurons)).any():
@@ -168,6 +173,10 @@ class Network:
     def synapses(self) -> int:
         """Weights that are not zero."""
         return sum(int(np.count_nonzero(p.weights)) for p in self.projections)
+
+    def with_faults(self, faults: Faults | None) -> "Network":
+        """The same network with these faults of its devices, instead of any it has."""
+        return replace(self, faults=faults)
 
     @classmethod
     def from_float(cls, *, device: Device | str, dt_s: float, inputs: int, neurons: int,

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ionspike.host.errors import InputError
+from ionspike.host.estimate import Estimate, estimate
+from ionspike.host.network import Network
 from ionspike.host.spikes import Spikes
 from ionspike.spec import formats as fmt
 
@@ -48,7 +51,7 @@ class Probes:
 
     @property
     def on(self) -> NDArray[np.bool_]:
-        """Whether the filament bridges the gap, ``[T, P]``."""
+        """Whether the gate is at or above the spike level, ``[T, P]``."""
         return self.words[..., 1] >> 15 != 0
 
 
@@ -66,7 +69,10 @@ class Result:
         the low word of the LFSR, if asked for.
     seed : as given, or as drawn; None where the run went on from the one before.
     first_tick : number of its first tick.
-    final_state : uint16 ``[neurons, 3]`` after the last tick, see ``wire.STATE``.
+    initial_state, final_state : uint16 ``[neurons, 3]`` before the first tick and after the last,
+        see ``wire.STATE``; the first is None where the run went on from the one before.
+    network, inputs : what ran, with mismatch and faults, and on what.
+    jitter : whether it began with residues drawn from 0 to the device's ``residue_jitter``.
     lfsr : state of the LFSR after the last tick.
     mode : ``lockstep`` or ``free-running``.
     is_hardware, backend, board : what ran it.
@@ -89,6 +95,10 @@ class Result:
     build: str
     wall_s: float
     outputs: NDArray[np.int64]
+    network: Network = field(repr=False)
+    inputs: Spikes = field(repr=False)
+    jitter: bool = False
+    initial_state: NDArray[np.uint16] | None = None
     probes: Probes | None = None
     digests: NDArray[np.uint32] | None = None
     lfsr_words: NDArray[np.uint16] | None = None
@@ -120,8 +130,18 @@ class Result:
             counts = np.bincount(which, weights=counts, minlength=len(classes))
         return int(np.argmax(counts))
 
+    @cached_property
+    def estimate(self) -> Estimate:
+        """Energy and area of the emulated chip for this run; see :class:`Estimate`.
+
+        Calculated tick by tick when it, or a summary, is first asked for; on the golden model that
+        takes about half as long as the run.
+        """
+        return estimate(self.network, self.inputs, self.spikes, self.initial_state)
+
     def summary(self) -> dict[str, Any]:
         """All but the arrays, as JSON holds it."""
+        faults = self.network.faults
         return {
             "backend": self.backend, "board": self.board, "is_hardware": self.is_hardware,
             "mode": self.mode, "ticks": self.ticks, "dt_s": self.spikes.dt_s,
@@ -129,7 +149,9 @@ class Result:
             "spikes": self.spikes.count, "seed": self.seed, "lfsr": f"{self.lfsr:#018x}",
             "counters": self.counters, "losses": self.losses, "link": self.link,
             "versions": self.versions, "image_digest": self.image_digest, "build": self.build,
-            "wall_s": round(self.wall_s, 6)}
+            "wall_s": round(self.wall_s, 6), "jitter": self.jitter,
+            "faults": None if faults is None else faults.summary(),
+            "estimate": self.estimate.to_json()}
 
     def save(self, path: str | Path) -> None:
         """Write ``.npz``: ``tick``, ``index``, ``ticks``, ``width``, ``dt_s`` of the spikes, the
@@ -141,7 +163,7 @@ class Result:
         arrays: dict[str, Any] = {
             "tick": tick, "index": index, "ticks": self.ticks, "width": self.spikes.width,
             "dt_s": self.spikes.dt_s, "summary": json.dumps(self.summary())}
-        for name in ("digests", "lfsr_words", "final_state"):
+        for name in ("digests", "lfsr_words", "initial_state", "final_state"):
             if (value := getattr(self, name)) is not None:
                 arrays[name] = value
         if self.probes is not None:

@@ -34,11 +34,14 @@ def _info(arguments: argparse.Namespace) -> int:
         "device": network.device.name, "dt_s": network.dt_s, "inputs": network.inputs,
         "neurons": network.neurons, "synapses": network.synapses,
         "projections": len(network.projections), "scale_V": network.scale_V,
-        "outputs": len(network.outputs), "image_digest": compiled.image.digest()}
+        "outputs": len(network.outputs),
+        "faults": "none" if network.faults is None else str(network.faults),
+        "image_digest": compiled.image.digest()}
     lines = [*table(facts.items()), *compiled.report.lines(),
              *table((f"metadata {name}", value) for name, value in network.metadata.items())]
-    emit({**facts, "metadata": network.metadata, "report": compiled.report.to_json(),
-          "shape": asdict(shape)}, lines, arguments.json)
+    faults = None if network.faults is None else network.faults.summary()
+    emit({**facts, "faults": faults, "metadata": network.metadata,
+          "report": compiled.report.to_json(), "shape": asdict(shape)}, lines, arguments.json)
     return 0
 
 

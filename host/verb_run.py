@@ -27,6 +27,8 @@ def add(verbs: Any) -> None:
                         help="neurons whose state is recorded after every tick")
     parser.add_argument("--digests", action="store_true",
                         help="record a digest of all state after every tick")
+    parser.add_argument("--jitter", action="store_true",
+                        help="begin with residues drawn from 0 to the device's residue_jitter")
     add_seed(parser, "of the noise; without it one is drawn, and said", None)
     parser.add_argument("--mode", choices=("lockstep", "free-running"), default="lockstep",
                         help="run a tick when its events are there, or on time")
@@ -51,7 +53,7 @@ def _run(arguments: argparse.Namespace) -> int:
             note(f"warning: {warning}")
         result = board.run(
             spikes, seed=arguments.seed, probes=probes, digests=arguments.digests,
-            mode=arguments.mode, period_s=arguments.period,
+            jitter=arguments.jitter, mode=arguments.mode, period_s=arguments.period,
             policy=Policy[arguments.policy.upper()], progress=bar)
     if arguments.output is not None:
         result.save(arguments.output)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ionspike.host.board import Board
 from ionspike.host.cases import Case, random_case
 from ionspike.host.compiler import Compiled
+from ionspike.host.jitter import jittered
 from ionspike.host.result import Result
 from ionspike.host.seeds import lfsr_state
 from ionspike.host.spikes import Spikes
@@ -89,8 +90,8 @@ def verify(board: Board, *, ticks: int, seed: int, cases: list[Case] | None = No
         compiled = board.load(case.compiled)
         done.divergence = _memories(board, compiled, k)
         if done.divergence is None:
-            result = board.run(case.spikes, seed=case.seed, digests=True)
-            expected = _expected(compiled, case.spikes, case.seed)
+            result = board.run(case.spikes, seed=case.seed, digests=True, jitter=case.jitter)
+            expected = _expected(case, case.spikes)
             done.divergence = _first(board, case, result, expected, k)
             for name, value in result.losses.items():
                 done.losses[name] = done.losses.get(name, 0) + value
@@ -109,8 +110,7 @@ def verify(board: Board, *, ticks: int, seed: int, cases: list[Case] | None = No
 
 def compare(board: Board, case: Case, result: Result) -> Divergence | None:
     """Compare one result with the golden model; None if they are equal."""
-    return _first(board, case, result,
-                  _expected(case.compiled, case.spikes, case.seed), 0)
+    return _first(board, case, result, _expected(case, case.spikes), 0)
 
 
 def _cases(board: Board, ticks: int, seed: int) -> Iterator[Case]:
@@ -133,9 +133,12 @@ def _memories(board: Board, compiled: Compiled, case: int) -> Divergence | None:
     return None
 
 
-def _expected(compiled: Compiled, spikes: Spikes, seed: int) -> _Expected:
+def _expected(case: Case, spikes: Spikes) -> _Expected:
     from ionspike.sim.model import Model
-    model = Model(compiled.image, np.array([lfsr_state(seed)], np.uint64))
+    compiled = case.compiled
+    model = Model(compiled.image, np.array([lfsr_state(case.seed)], np.uint64))
+    if case.jitter:
+        model.state = compiled.placed(jittered(compiled.network, case.seed))[None]
     raster = compiled.to_board(spikes.raster)
     fired = np.zeros((spikes.ticks, compiled.image.neurons), bool)
     digests = np.zeros(spikes.ticks, np.uint32)
@@ -183,10 +186,10 @@ def _at(board: Board, case: Case, result: Result, expected: _Expected, number: i
         return Divergence(number, tick, None, "lfsr, low word", int(result.lfsr_words[tick]),
                           int(expected.lfsr_words[tick]))
     prefix = Spikes(case.spikes.raster[:tick + 1], case.spikes.dt_s)
-    board.run(prefix, seed=case.seed)
+    board.run(prefix, seed=case.seed, jitter=case.jitter)
     words = board.read(wire.Space.STATE, 0, compiled.image.neurons * wire.STATE_STRIDE)
     found = words.reshape(-1, wire.STATE_STRIDE)[:, :3]
-    state = _expected(compiled, prefix, case.seed).state
+    state = _expected(case, prefix).state
     for place in np.flatnonzero((found != state).any(axis=1))[:1]:
         # Places that hold no neuron of the network are named by their number in the core.
         neuron = np.flatnonzero(compiled.neuron_slots == place)

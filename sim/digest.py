@@ -9,22 +9,26 @@ from ionspike.spec.wire import DIGEST_POLYNOMIAL
 
 __all__ = ["digest"]
 
+#: Neurons taken at once: their tables are 1 MiB, for one look-up each byte of their words.
+_BLOCK = 256
+
 
 @cache
-def _power(exponent: int) -> NDArray[np.uint32]:
-    """Byte tables ``[4, 256]`` of multiplication by ``x ** (2 ** exponent)``."""
-    if exponent == 0:
-        value = np.arange(256, dtype=np.uint64)[None, :] << np.arange(4, dtype=np.uint64)[:, None] * 8
-        value = value << np.uint64(1)
-        return (value ^ np.where(value >> np.uint64(32), 1 << 32 | DIGEST_POLYNOMIAL, 0).astype(np.uint64)
-                ).astype(np.uint32)
-    half = _power(exponent - 1)
-    return _multiply(half, half)
+def _tables() -> NDArray[np.uint32]:
+    """Multiplication by ``x ** (_BLOCK - k)``, for each byte of a word, ``[_BLOCK + 1, 4, 256]``."""
+    value = np.arange(256, dtype=np.uint32) << np.arange(0, 32, 8, dtype=np.uint32)[:, None]
+    tables = np.empty((_BLOCK + 1, 4, 256), np.uint32)
+    for table in tables[::-1]:
+        table[:] = value
+        value = value << np.uint32(1) ^ (value >> np.uint32(31)) * np.uint32(DIGEST_POLYNOMIAL)
+    return tables
 
 
-def _multiply(tables: NDArray[np.uint32], x: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    return (tables[0][x & 0xFF] ^ tables[1][x >> 8 & 0xFF]
-            ^ tables[2][x >> 16 & 0xFF] ^ tables[3][x >> 24])
+def _sum(tables: NDArray[np.uint32], w: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Sum of the words ``[trials, n]``, each multiplied by its table ``[n, 4, 256]``."""
+    octets = np.ascontiguousarray(w, "<u4").view(np.uint8)
+    chosen = np.arange(octets.shape[1]) * 256 + octets
+    return np.bitwise_xor.reduce(tables.ravel().take(chosen), axis=1)
 
 
 def digest(words: NDArray[np.uint16]) -> NDArray[np.uint32]:
@@ -42,10 +46,11 @@ def digest(words: NDArray[np.uint16]) -> NDArray[np.uint32]:
     """
     s = words.astype(np.uint32)
     w = (s[..., 1] << np.uint32(16) | s[..., 0]) ^ s[..., 2] << np.uint32(8)
-    length = 1 << max(0, w.shape[-1] - 1).bit_length()
-    w = np.pad(w, ((0, 0), (length - w.shape[-1], 0)))  # leading zeros leave D at zero
-    exponent = 0
-    while w.shape[-1] > 1:
-        w = _multiply(_power(exponent), w[:, 0::2]) ^ w[:, 1::2]
-        exponent += 1
-    return w[:, 0]
+    tables = _tables()
+    done = np.zeros(len(w), np.uint32)
+    for start in range(0, w.shape[1], _BLOCK):
+        part = w[:, start:start + _BLOCK]
+        last = _BLOCK + 1 - part.shape[1]
+        before = _sum(tables[last - 1:last], done[:, None]) if start else done
+        done = before ^ _sum(tables[last:], part)
+    return done

@@ -23,7 +23,8 @@ __all__ = ["BoardMemory"]
 
 _BY_OFFSET = {r.offset: r for r in REGISTERS}
 #: Registers that the model has for constants.
-_CONSTANTS = ("groups_used", "kf", "kr", "kb", "scale", "r_max")
+_CONSTANTS = ("groups_used", "kf", "kr", "kb", "scale", "r_max",
+              "spike_level", "r_noise")
 _COUNTED_HERE = ("late", "dropped", "overruns")
 
 

@@ -21,8 +21,8 @@ I32 = NDArray[np.int32]
 # integers; `clip` between them is faster than `minimum` or `maximum` with either.
 _BY = [np.array(bits, np.int32) for bits in range(32)]
 _ZERO, _ONE = _BY[:2]
-_V_TOP, _F_TOP, _GAP_TOP = (np.array(top, np.int32) for top in (
-    (1 << fmt.G_BITS) - 1, (1 << fmt.F_BITS) - 1, (1 << fmt.F_BITS) - 1))
+_V_TOP, _F_TOP, _R_TOP, _GAP_TOP = (np.array(top, np.int32) for top in (
+    (1 << fmt.G_BITS) - 1, (1 << fmt.F_BITS) - 1, (1 << fmt.R_BITS) - 1, (1 << fmt.F_BITS) - 1))
 _add, _sub, _mul = np.add, np.subtract, np.multiply
 _shift, _and, _xor = np.right_shift, np.bitwise_and, np.bitwise_xor
 
@@ -73,21 +73,23 @@ class Neuron:
 
         v   = clip(acc scale >> 8, 0, 4095)              drive, volts
         e   = max(0, v - g)                              what is left across the memristor
-        gap = max(0, theta' - f - (r >> 4)),  theta' = 2^15 + 64 theta
+        gap = max(0, theta' - f - (r >> 4)),  theta' = 2^15 + 64 theta, 0 if theta = -128
         d   = min(65535, (e h[gap >> 7] >> 8) mu >> 9)   growth
         df  = d - (f kf >> 16) - 1
         f'  = clip(f + df + (xi noise[bin |df|] >> 4), 0, 65535),  xi = sum of w's nibbles - 30
-        r'  = min(max(0, r - ((r >> 3) kr >> 13) - 1) + (f' kb >> 12), r_max)
-        gap'= max(0, theta' - (r' >> 4)),  on' = f' >= gap'
-        on':   f = gap', g = max(g, v)      else:  f = f', g = max(0, g - (g kg >> 12) - 1)
-        spike = on' and not on
+        r'  = clip(max(0, r - ((r >> 3) kr >> 13) - 1) + (f' kb >> 12) + (xi_r r_noise << 3),
+                   0, r_max),     xi_r = the nibbles with alternating signs
+        gap'= max(0, theta' - (r' >> 4)),  bridged = f' >= gap'
+        bridged:  f = gap', g' = max(g, v)  else:  f = f', g' = max(0, g - (g kg >> 12) - 1)
+        if theta = -128:  g' = v            stuck on: it hands the drive through, up and down
+        on' = g' >= spike_level,  spike = on' and not on
 
     |df| is taken as df's one's complement where df is negative. The losses are rounded down and
     one is taken off, so that nothing lingers for ever; that costs no carry in the gateware.
 
     Parameters
     ----------
-    registers : ``kf, kr, kb, scale, r_max``.
+    registers : ``kf, kr, kb, scale, r_max, spike_level, r_noise``.
     coefficients : uint32 ``[neurons]``, see ``wire.COEFFICIENT``.
     feedback, noise : the tables.
     """
@@ -98,7 +100,11 @@ class Neuron:
         self.scale = np.array(registers["scale"], np.int32)
         self.r_max = np.array((registers["r_max"] + 1 << fmt.R_LOW_BITS) - 1, np.int32)
         self.kg, self.mu, theta = unpack_coefficients(coefficients)
-        self.theta = (fmt.ONE + (theta << fmt.THETA_SHIFT)).astype(np.int32)
+        self.theta = np.where(theta == fmt.THETA_STUCK, 0,
+                              fmt.ONE + (theta << fmt.THETA_SHIFT)).astype(np.int32)
+        self.stuck = theta == fmt.THETA_STUCK
+        self.any_stuck = bool(self.stuck.any())
+        self.level = np.array(registers["spike_level"], np.int32)
         # The tables, spread out so that one gather replaces clipping, binning and scaling.
         gains = feedback.astype(np.int32) & ((1 << fmt.H_BITS) - 1)
         self.feedback = np.concatenate([np.repeat(gains, 1 << fmt.GAP_SHIFT),
@@ -107,6 +113,9 @@ class Neuron:
                       ).astype(np.int32)
         nibbles = np.arange(1 << 16)[:, None] >> np.arange(0, 16, 4) & 15
         self.xi = (nibbles.sum(axis=1) - fmt.XI_MEAN).astype(np.int32)
+        self.jitter = ((nibbles * [1, -1, 1, -1]).sum(axis=1) * registers["r_noise"]
+                       << fmt.R_NOISE_SHIFT).astype(np.int32)
+        self.jitters = bool(registers["r_noise"])
         self._work = np.empty((4, 0, 0), np.int32)
 
     def step(self, s: State, acc: I32, words: NDArray[np.uint16]) -> NDArray[np.bool_]:
@@ -157,25 +166,30 @@ class Neuron:
         _scale(a, self.kr, _BY[fmt.KR_SHIFT], a)
         _sub(r, a, r)
         _sub(r, _ONE, r)
-        r.clip(_ZERO, self.r_max, out=r)
+        r.clip(_ZERO, _R_TOP, out=r)
         _scale(f, self.kb, _BY[fmt.KB_SHIFT], a)
         _add(r, a, r)
+        if self.jitters:
+            self.jitter.take(words, out=a, mode="clip")
+            _add(r, a, r)
         r.clip(_ZERO, self.r_max, out=r)            # r'
         _shift(r, _BY[fmt.R_LOW_BITS], a)
         _sub(self.theta, a, a)
         a.clip(_ZERO, _GAP_TOP, out=a)              # gap'
         _sub(a, f, b)
         _sub(b, _ONE, b)
-        _shift(b, _BY[31], b)                       # all ones where on', else zero
-        np.minimum(f, a, out=f)                     # which is gap' exactly where on'
-        np.maximum(v, g, out=v)
-        _and(v, b, v)
+        _shift(b, _BY[31], b)                       # all ones where bridged, else zero
+        np.minimum(f, a, out=f)                     # which is gap' exactly where bridged
+        np.maximum(v, g, out=d)
+        _and(d, b, d)
         _mul(g, self.kg, a)
         _shift(a, _BY[fmt.KG_BITS], a)
         _sub(g, a, g)
         _sub(g, _ONE, g)
-        np.maximum(g, v, out=g)                     # never below v, which is zero where not on'
-        now = b != _ZERO
+        np.maximum(g, d, out=g)                     # never below d, zero where not bridged
+        if self.any_stuck:
+            np.copyto(g, v, where=self.stuck)
+        now = g >= self.level
         np.greater(now, on, spikes)
         on[:] = now
 

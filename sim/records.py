@@ -141,8 +141,8 @@ class Records:
         if space == Space.FANOUT:
             return b""
         if space == Space.REGISTERS:
-            name = rng.choice(["kf", "kr", "kb", "scale", "r_max", "lfsr_2", "period_high",
-                               "tick_low", "words_high", "late"])
+            name = rng.choice(["kf", "kr", "kb", "scale", "r_max", "spike_level", "r_noise", "lfsr_2",
+                               "period_high", "tick_low", "words_high", "late"])
             return register(name, rng.getrandbits(16))
         count = rng.randint(0, 20)
         words = np.array([rng.getrandbits(16) for _ in range(count)], np.uint16)

@@ -11,6 +11,7 @@ from ionspike.spec import formats as fmt
 from ionspike.spec.coefficients import coefficients
 from ionspike.spec.device import Device
 from ionspike.spec.shape import CoreShape
+from ionspike.spec.wire import register
 
 __all__ = ["edges", "random_events", "random_image", "random_seed"]
 
@@ -55,9 +56,8 @@ def random_image(rng: np.random.Generator, shape: CoreShape, *, wild: bool = Fal
                      chain=1 - 4 / shape.sources if chained else 0.25)
     state = np.zeros((neurons, 3), np.uint16)
     if wild:
-        registers = {name: int(edges(rng, bits, 1)[0]) for name, bits in (
-            ("kf", fmt.KF_BITS), ("kr", fmt.KR_BITS), ("kb", fmt.KB_BITS),
-            ("scale", fmt.SCALE_BITS), ("r_max", fmt.R_HIGH_BITS))}
+        registers = {name: int(edges(rng, register(name).width, 1)[0]) for name in (
+            "kf", "kr", "kb", "scale", "r_max", "spike_level", "r_noise")}
         per_neuron = (edges(rng, fmt.KG_BITS, neurons) | edges(rng, fmt.MU_BITS, neurons) << 12
                       | edges(rng, fmt.THETA_BITS, neurons) << 24).astype(np.uint32)
         feedback = edges(rng, fmt.H_BITS, fmt.H_ENTRIES).astype(np.uint16)
@@ -70,7 +70,8 @@ def random_image(rng: np.random.Generator, shape: CoreShape, *, wild: bool = Fal
                      weights=weights, fanout=fanout, coefficients=per_neuron, feedback=feedback,
                      noise=noise, state=state)
     device = Device.load("zhao2025_ms")
-    device = replace(device, sigma1=float(rng.choice([0, device.sigma1, 0.08])))
+    device = replace(device, sigma1=float(rng.choice([0, device.sigma1, 0.08])),
+                     residue_noise=float(rng.choice([0, device.residue_noise, 0.05])))
     c = coefficients(device, float(rng.choice([2e-4, 5e-4, 1e-3])))
     spread = rng.normal(1, 0.2, (2, neurons)).clip(0.2, 3)
     kg = (c.kg * spread[0]).astype(np.uint32).clip(1, 4095)
@@ -78,8 +79,7 @@ def random_image(rng: np.random.Generator, shape: CoreShape, *, wild: bool = Fal
     theta = rng.integers(-60, 61, neurons).astype(np.int8).view(np.uint8).astype(np.uint32)
     image = Image(
         shape=shape, weights=rng.integers(-60, 128, (words, shape.lanes)).astype(np.int8),
-        registers={"groups_used": groups_used, "kf": c.kf, "kr": c.kr, "kb": c.kb, "scale": 0,
-                   "r_max": c.r_max},
+        registers={"groups_used": groups_used, "scale": 0, **c.registers},
         fanout=fanout, coefficients=kg | mu << 12 | theta << 24,
         feedback=np.array(c.feedback, np.uint16), noise=np.array(c.noise, np.uint16))
     volts = float(rng.uniform(1, 4))

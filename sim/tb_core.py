@@ -201,7 +201,7 @@ async def agrees_with_model(dut):
     await reset(dut, **dict.fromkeys((
         "start", "last_event", "clear", "rewind", "expand", "lfsr_load", "bus__space",
         "bus__offset", "bus__write", "bus__w_data", "groups_used", "kf", "kr", "kb", "scale",
-        "r_max"), 0))
+        "r_max", "spike_level", "r_noise"), 0))
     for run in range(given["runs"]):
         image = random_image(numbers, shape, wild=run % 2 == 0,
                              density=given["density"])

@@ -6,12 +6,12 @@ A preset is a JSON file: ``parameters`` are the source's, ``ours`` are choices o
 
 import json
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Device", "DeviceError", "presets"]
+__all__ = ["RANGES", "Device", "DeviceError", "presets"]
 
 
 class DeviceError(ValueError):
@@ -19,11 +19,16 @@ class DeviceError(ValueError):
 
 
 #: Allowed range of each parameter: what is outside is a unit mistake, not a device.
-_RANGES = {
+RANGES = {
     "mu_per_V_s": (1e-3, 1e12), "alpha": (1e-6, 1.0), "beta_per_s": (0.0, 1e12),
     "gamma1_per_s": (1e-6, 1e12), "gamma2_per_s": (1e-6, 1e12), "r_control_ohm": (1.0, 1e18),
-    "c_gate_F": (1e-21, 1e-3), "growth_gain": (1e-3, 1e3), "alpha_floor": (0.0625, 1.0),
-    "r_max": (1e-3, 0.99996), "sigma1": (0.0, 0.5),
+    "c_gate_F": (1e-21, 1e-3), "lambda_gap": (0.01, 10.0), "r_on_ohm": (1.0, 1e15),
+    "r_off_ohm": (1.0, 1e21), "v_t_V": (0.0, 1.999), "v_dd_V": (1e-3, 10.0),
+    "r_load_ohm": (1.0, 1e18), "area_um2": (1e-9, 1e6),
+    "growth_gain": (1e-3, 1e3), "residue_gain": (0.0, 1e3), "alpha_gain": (1e-2, 1e3),
+    "r_max": (1e-3, 0.99996), "sigma1": (0.0, 0.5), "residue_noise": (0.0, 0.5),
+    "spike_level_V": (0.0, 1.999), "spread_growth": (0.0, 1.0), "spread_rc": (0.0, 1.0),
+    "spread_gap": (0.0, 0.25), "residue_jitter": (0.0, 0.9), "gap": (-0.248, 0.248),
 }
 
 
@@ -31,7 +36,8 @@ _RANGES = {
 class Device:
     """One 1M1T1R neuron: diffusive memristor, transistor gate, control resistor.
 
-    Equations and symbols: SI Note 4 of Zhao et al. 2025 (docs/model.md).
+    Equations and symbols: SI Note 4 of Zhao et al. 2025 (docs/model.md). Which values of a preset
+    are the source's and which are ours, the preset's file says.
 
     Parameters
     ----------
@@ -41,10 +47,23 @@ class Device:
     gamma1_per_s, gamma2_per_s : dissolution of filament and residue.
     r_control_ohm, c_gate_F : control resistor and gate capacitance; their product is the
         refractory time constant.
-    growth_gain : factor on mu of the reduced model (ours).
-    alpha_floor : smallest gap regulariser of the reduced model, bounds the feedback at 16 (ours).
+    lambda_gap, r_on_ohm, r_off_ohm : how the memristor's resistance depends on the gap.
+    v_t_V : threshold of the transistor.
+    v_dd_V, r_load_ohm : supply and load of the transistor's output, on the bench.
+    area_um2 : footprint of one neuron.
+    gap : by how much the gap is longer than 1, as it may be for single devices (ours).
+    growth_gain, residue_gain, alpha_gain : factors on mu, beta and alpha that fit the paper's
+        figures (ours).
     r_max : largest residue (ours).
     sigma1 : shot-noise variance per filament change (ours; the SI gives no value).
+    residue_noise : standard deviation that the residue's own fluctuations have at rest, were it
+        free to go below zero (ours).
+    residue_jitter : residue at the beginning of a cycle, uniform from 0 to this (ours).
+    spike_level_V : gate voltage from which the output counts as a spike (ours).
+    spread_growth, spread_rc : standard deviations of the logarithm of a device's growth and
+        refractory time constant; spread_gap : of its gap (ours).
+    figures : parameters of the devices that single figures of the source were measured on, by
+        figure; their growth relative to this device's under ``growth`` (ours).
 
     Raises
     ------
@@ -60,20 +79,76 @@ class Device:
     gamma2_per_s: float
     r_control_ohm: float
     c_gate_F: float
+    lambda_gap: float = 0.2
+    r_on_ohm: float = 1e6
+    r_off_ohm: float = 1e12
+    v_t_V: float = 0.2
+    v_dd_V: float = 0.5
+    r_load_ohm: float = 47e3
+    area_um2: float = 4.0
+    gap: float = 0.0
     growth_gain: float = 1.0
-    alpha_floor: float = 0.0625
+    residue_gain: float = 1.0
+    alpha_gain: float = 1.0
     r_max: float = 0.99996
     sigma1: float = 0.0
+    residue_noise: float = 0.0
+    residue_jitter: float = 0.0
+    spike_level_V: float = -1.0
+    spread_growth: float = 0.0
+    spread_rc: float = 0.0
+    spread_gap: float = 0.0
+    figures: dict[str, dict[str, float]] = field(default_factory=dict)
     title: str = ""
     source: str = ""
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _RANGES.items():
+        if self.spike_level_V == -1.0:
+            object.__setattr__(self, "spike_level_V", self.v_t_V)
+        for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) \
                     or not math.isfinite(value) or not low <= value <= high:
                 raise DeviceError(f"device {self.name!r}: {name} must be {low:g} to {high:g}, "
                                   f"not {value!r}")
+        if self.r_off_ohm <= self.r_on_ohm:
+            raise DeviceError(f"device {self.name!r}: r_off_ohm must be above r_on_ohm = "
+                              f"{self.r_on_ohm:g}, not {self.r_off_ohm!r}")
+        for figure, changes in self.figures.items():
+            try:
+                self.of_figure(figure, changes)
+            except (DeviceError, TypeError, AttributeError) as error:
+                raise DeviceError(f"device {self.name!r}: figure {figure!r}: {error}") from error
+
+    @property
+    def mu_eff_per_V_s(self) -> float:
+        """``mu`` with its gain."""
+        return self.mu_per_V_s * self.growth_gain
+
+    @property
+    def beta_eff_per_s(self) -> float:
+        """``beta`` with its gain."""
+        return self.beta_per_s * self.residue_gain
+
+    @property
+    def alpha_eff(self) -> float:
+        """``alpha`` with its gain."""
+        return self.alpha * self.alpha_gain
+
+    @property
+    def rate_per_s(self) -> float:
+        """``gamma1 + beta``, at which a filament without field decays."""
+        return self.gamma1_per_s + self.beta_eff_per_s
+
+    def threshold_V(self, residue: float = 0.0) -> float:
+        """``(gamma1 + beta) (1 + gap + alpha - R)^2 / (4 mu)``, above the gate's voltage."""
+        return self.rate_per_s * (1 + self.gap + self.alpha_eff - residue) ** 2 / (4 * self.mu_eff_per_V_s)
+
+    def of_figure(self, figure: str, changes: dict[str, float] | None = None) -> "Device":
+        """The device that a figure of the source was measured on; this one if nothing is known."""
+        values: dict[str, Any] = dict(self.figures.get(figure, {}) if changes is None else changes)
+        growth = values.pop("growth", 1.0)
+        return replace(self, figures={}, growth_gain=self.growth_gain * growth, **values)
 
     @classmethod
     def load(cls, name: str | Path) -> "Device":
@@ -96,15 +171,15 @@ class Device:
         try:
             content = json.loads(text)
             values: dict[str, Any] = {key: content[key] for key in ("name", "title", "source")}
-            values |= content["parameters"] | content.get("ours", {})
+            values |= content["parameters"] | content.get("bench", {}) | content.get("ours", {})
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise DeviceError(f"device {where}: not a device preset "
                               f"({type(error).__name__}: {error})") from error
         values.pop("comment", None)
-        known = {field.name for field in fields(cls)}
+        known = {entry.name for entry in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise DeviceError(f"device {where}: unknown parameter {unknown[0]!r}; "
-                              f"known are {', '.join(sorted(_RANGES))}")
+                              f"known are {', '.join(sorted(RANGES))}")
         try:
             return cls(**values)
         except TypeError as error:

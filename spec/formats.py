@@ -9,7 +9,8 @@ __all__ = [
     "H_BITS", "H_ENTRIES", "H_FRAC", "KB_BITS", "KB_SHIFT", "KF_BITS", "KG_BITS", "KR_BITS",
     "KR_SHIFT", "LFSR_LEAP", "LFSR_TAPS", "LFSR_WIDTH", "MU_BITS", "MU_FRAC", "NOISE_BITS",
     "NOISE_ENTRIES", "NOISE_FRAC", "ONE", "R_BITS", "R_FRAC", "R_HIGH_BITS", "R_LOW_BITS",
-    "SCALE_BITS", "SCALE_SHIFT", "THETA_BITS", "THETA_SHIFT", "WEIGHT_BITS", "XI_MEAN",
+    "R_NOISE_BITS", "R_NOISE_SHIFT",
+    "SCALE_BITS", "SCALE_SHIFT", "THETA_BITS", "THETA_SHIFT", "THETA_STUCK", "WEIGHT_BITS", "XI_MEAN",
 ]
 
 F_BITS, F_FRAC = 16, 15         # filament length f, unsigned; 1.0 bridges the gap
@@ -25,6 +26,8 @@ KG_BITS = 12                    # gate discharge per tick, 1 - a_g = Kg / 2**12
 KB_BITS = 16                    # filament to residue per tick,  b = Kb / 2**16
 MU_BITS, MU_FRAC = 12, 13       # growth G per volt and tick, up to 0.5 / V
 THETA_BITS, THETA_SHIFT = 8, 6  # signed mismatch of the gap, in units of 2**(6 - F_FRAC)
+THETA_STUCK = -128              # of a device that is stuck on: it has no gap
+R_NOISE_BITS, R_NOISE_SHIFT = 8, 3  # residue noise, r units per unit of xi2: r_noise << 3
 
 H_ENTRIES, H_BITS, H_FRAC = 256, 12, 8  # feedback h against the gap, 0 to 16
 GAP_SHIFT = F_FRAC - 8          # gap -> index of h

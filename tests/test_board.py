@@ -341,7 +341,7 @@ def test_hardware_can_be_insisted_on(plugged):
 
 
 @pytest.mark.parametrize(("hello", "message"), [
-    ({"major": 2}, "protocol 2.0"), ({"digest": 0x1234}, "0x00001234")])
+    ({"major": 2, "minor": 0}, "protocol 2.0"), ({"digest": 0x1234}, "0x00001234")])
 def test_boards_of_another_contract_are_refused(hello, message):
     with pytest.raises((NoBoardError, LinkError), match=message):
         opened(Broken(**hello))

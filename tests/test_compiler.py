@@ -12,6 +12,8 @@ from ionspike.host.mismatch import Mismatch
 from ionspike.host.network import Network, Projection
 from ionspike.host.seeds import lfsr_state
 from ionspike.sim.model import Model
+from ionspike.spec import formats as fmt
+from ionspike.spec.device import Device
 from ionspike.spec.shape import DEFAULT_SHAPE, CoreShape
 
 
@@ -125,6 +127,16 @@ def test_mismatch_is_in_the_coefficients():
     assert np.log(decay[2]) == pytest.approx(np.log(decay[0]) / 2, rel=0.01)
     assert compiled.report.saturated_coefficients == 1
     assert "1 neurons have a coefficient that saturates its format" in compiled.report.warnings
+
+
+def test_gaps_add_up_and_are_never_so_short_that_a_device_is_stuck_on():
+    mismatch = Mismatch(np.ones(3), np.array([0.0, 0.1, -0.248]), np.ones(3))
+    net = Network.dense(np.full((2, 3), 0.5), mismatch=mismatch,
+                        device=Device.load("zhao2025_ms").with_(gap=-0.125))
+    compiled = compile(net, SHAPE)
+    theta = (compiled.image.coefficients[compiled.neuron_slots] >> 24).astype(np.int8)
+    assert theta.tolist() == [-64, -13, fmt.THETA_STUCK + 1]
+    assert compiled.report.saturated_coefficients == 1
 
 
 def test_report_warns_of_what_can_be_known():

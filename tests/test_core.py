@@ -25,11 +25,12 @@ def image(rows, weights, groups_used=2):
         for name, width in SMALL.descriptor_fields:
             fanout[source] |= np.uint32(values[name] << shift)
             shift += width
-    # A drive of 10 << 7 >> 8 that the feedback makes more than the gap; all of it is lost at once.
+    # A drive of 10 << 14 >> 8 that the feedback makes more than the gap, and that is just enough
+    # for a spike; all of it is lost at once.
     return Image(
         shape=SMALL, weights=np.array(weights, np.int8), fanout=fanout,
         registers={"groups_used": groups_used, "kf": 0xFFFF, "kr": 0, "kb": 0, "scale": 1 << 14,
-                   "r_max": 0x7FFF},
+                   "r_max": 0x7FFF, "spike_level": 10 << 6, "r_noise": 0},
         coefficients=np.full(8 * groups_used, 4095 | 4095 << 12, np.uint32),
         feedback=np.full(fmt.H_ENTRIES, 4095, np.uint16),
         noise=np.zeros(fmt.NOISE_ENTRIES, np.uint16))
@@ -163,7 +164,7 @@ class CountedCore(Core):
 @pytest.mark.parametrize("shape, density, runs, ticks, neuron_ticks", [
     (CoreShape(neurons=16, inputs=32, words=64, delay_slots=2), 0.5, 16, 100, 10_000),
     (CoreShape(neurons=80, inputs=48, words=1024, lanes=16, delay_slots=8), 0.5, 8, 200, 50_000),
-    (DEFAULT_SHAPE, 0.2, 4, 660, 1_000_000),
+    (DEFAULT_SHAPE, 0.2, 4, 700, 1_000_000),
 ], ids=lambda value: f"{value.neurons}x{value.lanes}" if isinstance(value, CoreShape) else "")
 def test_cocotb(run_cocotb, shape, density, runs, ticks, neuron_ticks):
     run_cocotb(CountedCore(shape), "ionspike.sim.tb_core", seed=runs, parameters={

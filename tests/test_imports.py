@@ -10,7 +10,8 @@ import pytest
 import ionspike
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = {"spec": set(), "hdl": {"spec"}, "sim": {"spec", "hdl", "host"}, "boards": {"hdl", "spec"}}
+FOLDERS = {"spec": set(), "hdl": {"spec"}, "sim": {"spec", "hdl", "host"}, "boards": {"hdl", "spec"},
+           "fidelity": {"spec", "host", "sim"}}
 
 
 def imported(path, *, everywhere):
@@ -44,7 +45,7 @@ def test_spec_needs_only_the_standard_library():
 
 
 def test_host_starts_without_gateware():
-    heavy = ("amaranth", "pyosys", "ionspike.hdl", "ionspike.sim")
+    heavy = ("amaranth", "pyosys", "ionspike.hdl", "ionspike.sim", "ionspike.fidelity")
     wrong = [(path.name, name) for path in sorted((ROOT / "host").glob("*.py"))
              for name in imported(path, everywhere=False) if name.startswith(heavy)]
     assert wrong == []

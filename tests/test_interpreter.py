@@ -60,12 +60,12 @@ def test_how_spikes_are_told():
     shape = CoreShape(neurons=320, inputs=8, words=64)
 
     def fires(neurons):
-        # Without coefficients f loses one, and reaches the gap of 2**15.
+        # Without coefficients a gate loses one, and then is at the level.
         return b"".join(record for n in neurons for record in codec.write(
-            wire.address(Space.STATE, 4 * n), np.array([0x8001, 0, 0], np.uint16)))
+            wire.address(Space.STATE, 4 * n), np.array([0, 0, 2], np.uint16)))
 
     few, many = [3, 4, 300], range(0, 320, 8)
-    data = register("groups_used", 40) + fires(few) + bytes([Op.ADVANCE, 1, 0]) \
+    data = register("groups_used", 40) + register("spike_level", 1) + fires(few) + bytes([Op.ADVANCE, 1, 0]) \
         + codec.clear(state=True, counters=False) + fires(many) + bytes([Op.ADVANCE, 1, 0])
     assert answer(shape, data) == (
         bytes([Report.SPIKES, 0, 3, 0, wire.LIST_SKIP, 300 - 5 - wire.LIST_SKIP, wire.LIST_END])
@@ -245,4 +245,4 @@ def test_cocotb(run_cocotb):
         "shape": {name: getattr(shape, name) for name in (
             "neurons", "inputs", "lanes", "words", "delay_slots")},
         "runs": 3, "records": 30, "reach": REACH, "opens": 20, "states": 8,
-        "period": 1500, "ticks": 40})
+        "period": 2500, "ticks": 40})

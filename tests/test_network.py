@@ -72,10 +72,10 @@ def test_other_files_are_refused(tmp_path):
 
 def test_a_later_version_is_named(tmp_path, monkeypatch):
     from ionspike.host import ionfile
-    monkeypatch.setattr(ionfile, "VERSION", 2)
+    monkeypatch.setattr(ionfile, "VERSION", 3)
     network().save(tmp_path / "a.ion")
     monkeypatch.undo()
-    with pytest.raises(InputError, match="format version 2; this ionspike reads 1"):
+    with pytest.raises(InputError, match="format version 3; this ionspike reads up to 2"):
         Network.load(tmp_path / "a.ion")
 
 
@@ -153,7 +153,7 @@ def test_bad_projections_are_named(arguments, message):
 
 
 def test_bad_mismatch_is_named():
-    with pytest.raises(InputError, match="mismatch gap of neuron 1 must be -0.25 to 0.248, not 1"):
+    with pytest.raises(InputError, match="mismatch gap of neuron 1 must be -0.248 to 0.248, not 1"):
         Mismatch(np.ones(2), np.array([0, 1.0]), np.ones(2))
     with pytest.raises(InputError, match="spread of rc must be 0 to 1, not nan"):
         Mismatch.draw(3, seed=1, rc=float("nan"))

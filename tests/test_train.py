@@ -18,16 +18,16 @@ DT_S = 5e-4
 SCALE = 4096
 
 
-def both(ticks, batch=32, neurons=64, seed=1):
+def both(ticks, batch=32, neurons=64, seed=1, **changes):
     """Spikes of golden model and layer under the same drive, without noise."""
-    device = Device.load("zhao2025_ms").with_(sigma1=0.0)
+    device = Device.load("zhao2025_ms").with_(sigma1=0.0, residue_noise=0.0, **changes)
     c = coefficients(device, DT_S)
     rng = np.random.default_rng(seed)
     strength = rng.integers(20, 400, (1, batch, 1)) * (rng.random((ticks, batch, neurons))
                                                        < rng.random(neurons))
     acc = (strength + rng.integers(-50, 1, strength.shape)).astype(np.int32)
-    golden = Neuron({"kf": c.kf, "kr": c.kr, "kb": c.kb, "r_max": c.r_max, "scale": SCALE},
-                    np.full(neurons, c.kg | c.mu << 12, np.uint32),
+    word = c.kg | c.mu << 12 | (round(device.gap * 512) & 0xFF) << 24
+    golden = Neuron(c.registers | {"scale": SCALE}, np.full(neurons, word, np.uint32),
                     np.array(c.feedback, np.uint16), np.array(c.noise, np.uint16))
     state = State(*(np.zeros((batch, neurons), np.int32) for _ in range(3)),
                   on=np.zeros((batch, neurons), bool))
@@ -37,20 +37,29 @@ def both(ticks, batch=32, neurons=64, seed=1):
     return exact, Memristors(device, DT_S)(drive).numpy() > 0
 
 
-def test_layer_follows_the_golden_model():
-    exact, floating = both(40)
+@pytest.mark.parametrize("gap", [0.0, -0.05])
+def test_layer_follows_the_golden_model(gap):
+    exact, floating = both(40, gap=gap)
     assert 0.2 < exact.any(axis=0).mean() < 0.8     # both kinds are there
     assert (exact == floating).all(axis=0).mean() > 0.97
 
 
+def test_layer_follows_the_golden_model_where_not_every_bridge_is_a_spike():
+    exact, floating = both(40, spike_level_V=1.4)
+    assert 0.2 < exact.any(axis=0).mean() < both(40)[0].any(axis=0).mean() - 0.02
+    assert (exact == floating).all(axis=0).mean() > 0.97
+
+
 def test_layer_keeps_the_rate_where_rounding_has_moved_single_spikes():
-    exact, floating = (spikes.sum(axis=0).astype(float) for spikes in both(200))
+    exact, floating = (spikes.sum(axis=0).astype(float) for spikes in
+                       both(200, r_control_ohm=30e6))
     assert exact.mean() > 5
     assert np.abs(exact - floating).mean() < 0.03 * exact.mean()
 
 
-def test_noise_is_of_the_generator_alone():
-    layer = Memristors(Device.load("zhao2025_ms"), DT_S)
+@pytest.mark.parametrize("changes", [{}, {"sigma1": 0.0}, {"residue_noise": 0.0}])
+def test_noise_is_of_the_generator_alone(changes):
+    layer = Memristors(Device.load("zhao2025_ms").with_(**changes), DT_S)
     drive = torch.full((60, 20, 5), 0.85)
     first, again, other = (layer(drive, torch.Generator().manual_seed(s)) for s in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)

@@ -1,5 +1,7 @@
 """Gateware and golden board, told the same random records, answer with the same bytes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import require_compiler
@@ -8,14 +10,17 @@ from nets import SHAPE, network, spikes
 from ionspike import Board
 from ionspike.hdl.top import CLOCK_HZ, Top
 from ionspike.host import codec
+from ionspike.host.ageing import Faults
 from ionspike.host.cases import random_case
 from ionspike.host.link import Link, LinkError
+from ionspike.host.mismatch import Mismatch
 from ionspike.host.verify import verify
 from ionspike.sim.compile import build
 from ionspike.sim.golden import GoldenPort
 from ionspike.sim.stimulus import random_image
 from ionspike.sim.virtual import DEFAULT_DIVISOR, Model, SimPort, VirtualBoard
 from ionspike.spec import wire
+from ionspike.spec.device import Device
 from ionspike.spec.wire import AUX_PROBES, Op, Report, Space
 
 TIMEOUT_S = 30.0
@@ -83,8 +88,8 @@ def conversation(rng, image, length):
                 yield bytes([Op.READ]) + wire.address(Space(space), offset).to_bytes(3, "little") \
                     + bytes([count])
             case "register":
-                name = rng.choice(["control", "kf", "kr", "kb", "scale", "r_max", "lfsr_0",
-                                   "lfsr_2", "groups_used", "probe_count"])
+                name = rng.choice(["control", "kf", "kr", "kb", "scale", "r_max", "spike_level",
+                                   "r_noise", "lfsr_0", "lfsr_2", "groups_used", "probe_count"])
                 value = {"control": int(rng.integers(0, 16)) << 1,
                          "groups_used": int(rng.integers(1, SHAPE.groups + 1)),
                          "probe_count": int(rng.integers(0, 4))}.get(
@@ -116,7 +121,7 @@ def answers(port, records):
         link.send(record)
         if k % 16 == 0:
             heard += link.receive(0)
-    while bytes([Report.MARK, 0xEF, 0xBE]) not in heard[-7:]:
+    while heard[-7:-4] != bytes([Report.MARK, 0xEF, 0xBE]):     # four bytes of tick follow
         data = link.receive(TIMEOUT_S)
         assert data, f"silent after {len(heard)} bytes"
         heard += data
@@ -142,6 +147,27 @@ def test_a_board_over_its_serial_port_is_the_model(gateware):
         done = verify(board, ticks=0, seed=0, cases=[random_case(SHAPE, 64, s) for s in range(4)])
         assert done.divergence is None and done.spikes and done.saturated
         assert not board.is_hardware and board.build != "00000000"
+
+
+def test_devices_that_differ_age_fail_and_jitter_are_the_same_on_both(gateware):
+    device = Device.load("zhao2025_ms").with_(
+        residue_jitter=0.5, spread_growth=0.2, spread_rc=0.2, spread_gap=0.03)
+    net = replace(network(), device=device, mismatch=Mismatch.of_device(device, 20, seed=1),
+                  faults=Faults.draw(20, seed=4, stuck_on=0.1, stuck_off=0.1, drift=0.1,
+                                     drift_gap=0.02))
+    items, results = [spikes(120, seed=k) for k in range(2)], []
+    for port, backend in ((gateware, "virtual"), (GoldenPort(SHAPE), "golden")):
+        with Board(Link(port), backend=backend, where="test", timeout_s=TIMEOUT_S) as board:
+            board.load(net)
+            results.append(board.run_many(items, seeds=[5, 6], jitter=True, digests=True))
+    for got, want in zip(*results, strict=True):
+        assert np.array_equal(got.spikes.raster, want.spikes.raster)
+        assert np.array_equal(got.digests, want.digests) and got.lfsr == want.lfsr
+        assert np.array_equal(got.initial_state, want.initial_state)
+        assert np.array_equal(got.final_state, want.final_state)
+        assert got.spikes.raster[:, net.faults.stuck_on].any()
+        assert not got.spikes.raster[:, net.faults.stuck_off].any()
+    assert not np.array_equal(results[0][0].initial_state, results[0][1].initial_state)
 
 
 def test_a_board_that_is_unplugged_is_named(library):

@@ -19,13 +19,13 @@ def test_the_golden_board_is_the_golden_model():
     assert done.equal and done.divergence is None
     assert (done.cases, done.ticks) == (5, 1100) and told[-1] == (1100, 1100)
     # What the stimulus reached.
-    assert done.spikes > 1000 and done.saturated > 0 and done.words > 10_000
+    assert done.spikes > 300 and done.saturated > 0 and done.words > 10_000
 
 
 @pytest.mark.parametrize("shape", [SHAPE, DEFAULT_SHAPE, CoreShape(
     neurons=64, inputs=64, lanes=16, words=1024, delay_slots=8)])
 def test_cases_fit_their_core_and_repeat(shape):
-    chained = delays = mismatched = 0
+    chained = delays = mismatched = stuck = jitter = 0
     for seed in range(24):
         case, again = random_case(shape, 20, seed), random_case(shape, 20, seed)
         assert case.compiled.image.digest() == again.compiled.image.digest()
@@ -33,7 +33,10 @@ def test_cases_fit_their_core_and_repeat(shape):
         chained += case.compiled.report.chained > 0
         delays += any(p.delay for p in case.compiled.network.projections)
         mismatched += len(np.unique(case.compiled.image.coefficients)) > 3
-    assert chained and delays and mismatched
+        faults = case.compiled.network.faults
+        stuck += faults is not None and min(len(faults.stuck_on), len(faults.stuck_off)) > 0
+        jitter += case.jitter
+    assert chained and delays and mismatched and stuck and 0 < jitter < 24
 
 
 class Faulty(GoldenPort):

@@ -57,7 +57,7 @@ class Settings:
     ticks: int = 32
     peak: float = 1.0
     device: str = "zhao2025_ms"
-    r_control_ohm: float = 60e6
+    r_control_ohm: float = 30e6
     dt_s: float = 5e-4
     scale: int = 4096
     batch: int = 96

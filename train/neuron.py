@@ -6,30 +6,50 @@ import torch
 from torch import Tensor, nn
 
 from ionspike.spec import formats as fmt
-from ionspike.spec.coefficients import coefficients
+from ionspike.spec.coefficients import XI_STD, coefficients
 from ionspike.spec.device import Device
 
 __all__ = ["Memristors", "quantise"]
 
 _F_MAX = ((1 << fmt.F_BITS) - 1) / fmt.ONE
 _V_MAX = ((1 << fmt.G_BITS) - 1) / (1 << fmt.G_FRAC)
+_THETA_FRAC = fmt.F_FRAC - fmt.THETA_SHIFT
 _WEIGHT_MAX = (1 << fmt.WEIGHT_BITS - 1) - 1
 #: What the one that the integers take off a loss, and the fraction they round away, come to.
 _F_LOSS, _R_LOSS, _V_LOSS = 1.5 * 2.0**-fmt.F_FRAC, 1.5 * 2.0**-fmt.R_FRAC, 1.5 * 2.0**-fmt.G_FRAC
 
 
-class _Ignition(torch.autograd.Function):
-    """``x >= 0``; backwards ``1 / (1 + (4 x)^2)``."""
+class _Spike(torch.autograd.Function):
+    """``x >= 0`` of neurons that are ``off`` and whose drive ``reaches`` the level of a spike;
+    backwards ``1 / (1 + (4 x)^2)`` of those that are off."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return (x >= 0).to(x.dtype)
+    def forward(ctx: Any, x: Tensor, off: Tensor, reaches: Tensor) -> Tensor:
+        ctx.save_for_backward(x, off)
+        return ((x >= 0) & off & reaches).to(x.dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        x, = ctx.saved_tensors
-        return grad / (1 + (4 * x) ** 2)
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        x, off = ctx.saved_tensors
+        return grad * off / (1 + (4 * x) ** 2), None, None
+
+
+class _Feedback(torch.autograd.Function):
+    """``table[256 (limit - x)]``, x = f + r; backwards its square, which is the slope of a field
+    that goes as 1 / gap, bounded."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, limit: float, table: Tensor, bound: float) -> Tensor:
+        entry = ((limit - x) * len(table)).clamp_(0, len(table) - 1).int()
+        h = table.index_select(0, entry.view(-1)).view_as(x)
+        ctx.save_for_backward(h)
+        ctx.bound = bound
+        return h
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        h, = ctx.saved_tensors
+        return grad * (h * h).clamp_(max=ctx.bound), None, None, None
 
 
 class _Drive(torch.autograd.Function):
@@ -69,18 +89,20 @@ class Memristors(nn.Module):
 
     ::
 
-        v  = clip(drive, 0, 2 V)        e = max(0, v - g)       gap = max(0, 1 - f - r)
-        df = G e / (alpha' + gap) - (1 - a_f) f
+        v  = clip(drive, 0, 2 V)        e = max(0, v - g)       gap = max(0, lim - f - r)
+        df = G e h[gap] - (1 - a_f) f
         f' = clip(f + df + sqrt(sigma1 |df|) xi, 0, 2)
-        r' = min(a_r r + b f', r_max)
-        on' = f' >= 1 - r'              spike = on' and not on
-        on':  f = 1 - r', g = max(g, v)     else:  f = f', g = a_g g
+        r' = clip(a_r r + b f' + r_noise xi_r, 0, r_max)
+        bridged = f' >= lim - r'        lim = 1 + the device's gap
+        bridged:  f = lim - r', g' = max(g, v)  else:  f = f', g' = a_g g
+        on' = g' >= spike_level         spike = on' and not on
 
-    Coefficients are the integers of :mod:`ionspike.spec.coefficients`, and the losses have the
-    integers' one taken off; what is left out is their rounding.
+    Coefficients and the table h are the integers of :mod:`ionspike.spec.coefficients`, and the
+    losses have the integers' one taken off; what is left out is their rounding.
 
-    Backwards, ignition has the gradient ``1 / (1 + (4 (f' - 1 + r'))^2)``, the reset none, drives
-    above 2 V a tenth, and that of the feedback ``1 / (alpha' + gap)`` is bounded at
+    Backwards, a spike has the gradient ``1 / (1 + (4 (f' + r' - lim))^2)`` of bridging, whether its
+    drive reaches the level or not, for such drives too have to learn that they are too small; gate
+    and reset have none, drives above 2 V a tenth, and that of the feedback, h^2, is bounded at
     ``feedback_bound``, because its own explodes as the gap closes.
 
     Parameters
@@ -96,13 +118,11 @@ class Memristors(nn.Module):
         self.kf, self.kr, self.kb = (k / (1 << 16) for k in (c.kf, c.kr, c.kb))
         self.kg, self.growth = c.kg / (1 << fmt.KG_BITS), c.mu / (1 << fmt.MU_FRAC)
         self.r_max = (c.r_max + 1) / fmt.ONE - 2.0**-fmt.R_FRAC
-        self.alpha = max(device.alpha, device.alpha_floor)
+        self.limit = 1 + round(device.gap * 2.0**_THETA_FRAC) / 2.0**_THETA_FRAC
+        self.spike_level = c.spike_level / (1 << fmt.G_FRAC)
         self.sigma1 = device.sigma1
-
-    def _feedback(self, f: Tensor, r: Tensor) -> Tensor:
-        x = f + r
-        h = 1 / (self.alpha + torch.relu(1 - x.detach()))
-        return h + (h * h).clamp(max=self.feedback_bound) * (x - x.detach())
+        self.r_noise = c.r_noise * XI_STD * 2.0**(fmt.R_NOISE_SHIFT - fmt.R_FRAC)
+        self.h = torch.tensor(c.feedback) / (1 << fmt.H_FRAC)
 
     def forward(self, drive: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Run from rest.
@@ -110,28 +130,36 @@ class Memristors(nn.Module):
         Parameters
         ----------
         drive : ``[ticks, batch, neurons]`` volts.
-        generator : of the shot noise; without it, there is none.
+        generator : of the noise; without it, there is none.
 
         Returns
         -------
         Spikes, 0 or 1, of the same shape.
         """
         v: Tensor = _Drive.apply(drive)
-        f = r = g = on = torch.zeros_like(v[0])
+        # A gate below the spike's level comes to it by a bridge and a drive that reaches it.
+        reach = v.detach() >= self.spike_level
+        f = r = g = torch.zeros_like(v[0])
+        off = torch.ones_like(reach[0])
         spikes = []
-        for now in v.unbind():
+        for now, volts, reaches in zip(v.unbind(), v.detach(), reach, strict=True):
             e = torch.relu(now - g)
-            df = self.growth * e * self._feedback(f, r) - self.kf * f - _F_LOSS
-            moved = f + df
+            h: Tensor = _Feedback.apply(f + r, self.limit, self.h, self.feedback_bound)
+            df = self.growth * e * h - self.kf * f - _F_LOSS
+            f = f + df
+            r = torch.relu((1 - self.kr) * r - _R_LOSS)
             if generator is not None:
+                # One draw for both: that of the residue is another neuron's.
                 xi = torch.randn(df.shape, generator=generator)
-                moved = moved + xi * (self.sigma1 * df.detach().abs()).sqrt()
-            moved = moved.clamp(0, _F_MAX)
-            r = (torch.relu(r - self.kr * r - _R_LOSS) + self.kb * moved).clamp(max=self.r_max)
-            fired: Tensor = _Ignition.apply(moved - 1 + r)
-            spikes.append(fired * (1 - on))
-            on = fired.detach()
-            f = torch.where(on > 0, (1 - r).detach(), moved)
-            g = torch.where(on > 0, torch.maximum(g, now).detach(),
-                            torch.relu(g - self.kg * g - _V_LOSS))
+                f = f + xi * (self.sigma1 * df.detach().abs()).sqrt_()
+                r = r + self.r_noise * xi.roll(1)
+            f = f.clamp(0, _F_MAX)
+            r = (r + self.kb * f).clamp(0, self.r_max)
+            over = f + r - self.limit
+            spikes.append(_Spike.apply(over, off, reaches))
+            bridged = over.detach() >= 0
+            f = torch.where(bridged, self.limit - r.detach(), f)
+            g = torch.where(bridged, torch.maximum(g, volts),
+                            ((1 - self.kg) * g - _V_LOSS).clamp_(min=0))
+            off = g < self.spike_level
         return torch.stack(spikes)

@@ -1,0 +1,1 @@
+"""How closely the emulated neuron follows the published one: experiments, figures, errors."""
