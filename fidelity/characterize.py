@@ -23,7 +23,7 @@ from ionspike.host.board import Board
 from ionspike.host.errors import InputError
 from ionspike.spec import wire
 from ionspike.spec.coefficients import coefficients
-from ionspike.spec.device import Device
+from ionspike.spec.device import Device, DeviceError
 from ionspike.spec.shape import DEFAULT_SHAPE, CoreShape
 
 __all__ = ["MODELS", "Characterization", "at_paper_pace", "characterize"]
@@ -251,7 +251,10 @@ def check(device: Device, experiments: Iterable[str], backends: Iterable[str]) -
         return
     for name in experiments:
         figure, dt_s = _FIGURES[name], CHAIN_DT_S if name == "cascade" else DT_S
-        coefficients(device.of_figure(figure), dt_s)
+        try:
+            coefficients(device.of_figure(figure), dt_s)
+        except DeviceError as error:
+            raise DeviceError(f"experiment {name}: {error}") from error
 
 
 _FIGURES = {"integration": "3b", "threshold": "3c", "cascade": "cascade", "plasticity": "4a",

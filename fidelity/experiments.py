@@ -163,7 +163,7 @@ def integration(rig: Rig, device: Device, seed: int = 3, trials: int = 100,
         np.array(paper.INTEGRATION.y))}, {}, {"integration": response})
 
 
-def plasticity(rig: Rig, device: Device, seed: int = 4, trials: int = 400,
+def plasticity(rig: Rig, device: Device, seed: int = 4, trials: int = 1200,
                progress: Progress = lambda done, of: None) -> Outcome:
     """By how much sooner the second of two pulses fires, over the gap between them (Fig. 4a, b)."""
     gaps_s = np.array(paper.PLASTICITY.x)

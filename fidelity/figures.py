@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ionspike.fidelity.experiments import STAGES, Curve, Outcome
+from ionspike.fidelity.experiments import DT_S, STAGES, Curve, Outcome
 from ionspike.fidelity.traces import STATES, Trace
 
 __all__ = ["FIGURES", "draw", "overview", "png", "save", "traces"]
@@ -74,8 +74,9 @@ def _legend(axes: Any, **options: Any) -> None:
 
 
 def _ticks(axis: Any, values: Iterable[float]) -> None:
-    values = list(values)
-    axis.set_ticks(values, labels=[f"{value:g}" for value in values])
+    low, high = sorted(axis.get_view_interval())
+    values = [value for value in values if low <= value <= high]
+    axis.set_ticks(values, labels=[f"{float(f'{value:.3g}'):g}" for value in values])
     axis.set_minor_locator(_null())
 
 
@@ -125,7 +126,7 @@ def _refractory(axes: Any, outcomes: Outcomes) -> None:
     axes.set(xlabel="control resistor (M\u2126)", ylabel="interval between spikes (ms)",
              xscale="log", yscale="log")
     _ticks(axes.xaxis, 1e-6 * curve.x)
-    _ticks(axes.yaxis, (2, 5, 10, 20, 50))
+    _ticks(axes.yaxis, (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500))
 
 
 def _stochasticity(axes: Any, outcomes: Outcomes) -> None:
@@ -157,14 +158,18 @@ _PANELS: dict[str, Callable[[Any, Outcomes], None]] = {
 
 def overview(outcomes: Mapping[str, Outcomes]) -> Any:
     """All properties at a glance, ``[experiment][backend]``."""
-    figure, axes = _figure(11, 6.4, 2, 3)
+    columns = min(3, len(outcomes))
+    rows = -(-len(outcomes) // columns)
+    figure, axes = _figure(3.5 * columns + 0.5, 3 * rows + 0.4, rows, columns)
     handles: dict[str, Any] = {}
     for panel, (name, of) in zip(axes.flat, outcomes.items(), strict=False):
         _PANELS[name](panel, of)
         panel.set_title(name, fontsize="medium", fontweight="bold")
     for panel in axes.flat[len(outcomes):]:
         panel.set_visible(False)
-    for backend in ("paper", *dict.fromkeys(b for of in outcomes.values() for b in of)):
+    known = any(curve.paper is not None for of in outcomes.values()
+                for outcome in of.values() for curve in outcome.curves.values())
+    for backend in (*["paper"] * known, *dict.fromkeys(b for of in outcomes.values() for b in of)):
         style = _style(backend)
         style.pop("zorder")
         handles[label(backend)] = _line(style)
@@ -225,8 +230,9 @@ def _draw_plasticity(outcomes: Outcomes, examples: Mapping[str, Trace]) -> Any:
     _legend(sooner)
     for backend, outcome in outcomes.items():
         one, style = outcome.curves["latency"], _style(backend)
-        latency.errorbar(1e3 * one.x[1:], 1e3 * one.y[1:], yerr=2e3 * one.error[1:],
-                         elinewidth=0.8, **style, label=f"second pulse, {label(backend)}")
+        error = None if style["linestyle"] == "none" else 2e3 * one.error[1:]
+        latency.errorbar(1e3 * one.x[1:], 1e3 * one.y[1:], yerr=error, elinewidth=0.8, **style,
+                         label=f"second pulse, {label(backend)}")
         if style["linestyle"] != "none":
             latency.axhline(1e3 * one.y[0], color=style["color"], linestyle=style["linestyle"],
                             linewidth=0.8, label=f"first pulse, {label(backend)}")
@@ -272,7 +278,10 @@ def _draw_stochasticity(outcomes: Outcomes, examples: Mapping[str, Trace]) -> An
         samples = {backend: 1e3 * outcome.samples[f"latency at 0.9 V, {name}"]
                    for backend, outcome in outcomes.items()}
         top = max(np.nanmax(s) if np.isfinite(s).any() else 1.0 for s in samples.values())
-        bins = np.linspace(0, 1.02 * top, 31)
+        # Whole ticks, or some bins would be of more of them than others.
+        tick_ms = 1e3 * DT_S
+        width = tick_ms * np.ceil(top / 30 / tick_ms)
+        bins = tick_ms / 2 + width * np.arange(np.ceil(top / width) + 1)
         for backend, values in samples.items():
             style, kept = _style(backend), values[np.isfinite(values)]
             counts = 100 * np.histogram(kept, bins)[0] / max(1, len(kept))

@@ -4,6 +4,7 @@ import base64
 import html
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,22 +33,29 @@ img { max-width: 100% } code { font-size: 13px }"""
 
 def pictures(found: Characterization) -> Iterator[tuple[str, bytes]]:
     """Name and PNG of each figure that something is known for."""
+    for name, figure in _figures(found):
+        if found.pace != 1:
+            figure.suptitle(f"{found.device.name} in slow motion: 1 s here is {1 / found.pace:g} s",
+                            fontsize="medium")
+        yield name, figures.png(figure)
+
+
+def _figures(found: Characterization) -> Iterator[tuple[str, Any]]:
     outcomes = {name: _shown(found, of) for name, of in found.outcomes.items()}
     if outcomes:
-        yield "overview", figures.png(figures.overview(outcomes))
+        yield "overview", figures.overview(outcomes)
     for name, of in outcomes.items():
         examples = {b: found.examples[b] for b in of if b in found.examples} \
             if name == "refractory" else {}
-        yield name, figures.png(figures.draw(name, of, examples))
+        yield name, figures.draw(name, of, examples)
     pairs = [(of["golden"], of["reference"]) for of in found.traces.values()
              if {"golden", "reference"} <= set(of)]
     if pairs:
-        yield "traces", figures.png(figures.traces(pairs))
+        yield "traces", figures.traces(pairs)
 
 
 def _shown(found: Characterization, of: dict[str, Any]) -> dict[str, Any]:
     """Without the paper's points where they are of another device."""
-    from dataclasses import replace
     if found.of_paper:
         return of
     return {backend: replace(outcome, curves={

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ionspike.fidelity import paper
 from ionspike.fidelity.experiments import CHAIN_DT_S, CHAIN_TICKS, DT_S, STAGES, control_ohm
 from ionspike.fidelity.rigs import Progress, Rig
 from ionspike.fidelity.stimulus import Chain, Stimulus, pulse_train, side_by_side, ticks_of
@@ -16,8 +15,8 @@ __all__ = ["STATES", "TRACES", "TRIALS", "Trace", "example", "trace"]
 
 F64 = NDArray[np.float64]
 
-#: Trials behind a mean: enough for chance to be below a percent of the range.
-TRIALS = 2000
+#: Trials behind a mean: enough for chance to be about a percent of the range.
+TRIALS = 1000
 STATES = ("filament", "residue", "gate_V")
 
 
@@ -75,7 +74,7 @@ def _cascade(device: Device) -> _Setting:
 def _refractory(device: Device) -> _Setting:
     ohm, on = control_ohm(device), ticks_of(1e-3, DT_S, "a pulse")
     train = pulse_train(on, on, 100)
-    return _Setting("4c", tuple(f"{r / 1e6:g} MOhm" for r in paper.REFRACTORY.x), Stimulus(
+    return _Setting("4c", tuple(f"{float(f'{r / 1e6:.3g}'):g} MOhm" for r in ohm), Stimulus(
         np.tile(train[:, None], (1, len(ohm))), np.full(len(ohm), 0.8), DT_S, r_control_ohm=ohm))
 
 

@@ -186,7 +186,9 @@ async def free_running(dut, policy):
     assert got == expected
     await bench.i.put(everything(shape) + codec.mark(2))
     expected = golden(model, everything(shape) + codec.mark(2))
-    assert (await collect(2))[0] == expected
+    got, _ = await collect(2)
+    unequal = [k for k, (a, b) in enumerate(zip(got, expected, strict=True)) if a != b]
+    assert not unequal, f"bytes {unequal} differ: {got.hex()}, {expected.hex()}"
     dut._log.info("reached: %s; %s", dict(reach), model.memory.counters)
     assert reach["wait"] and reach["ahead"] and reach["late"]
     assert model.memory.counters["late"]

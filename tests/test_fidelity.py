@@ -72,9 +72,10 @@ def test_the_golden_model_shows_the_six_properties(golden):
     sooner = outcome(golden, "plasticity")["sooner"]
     assert (np.diff(sooner) < 3e-4).all() and sooner[0] > 2e-3 > abs(sooner[-1])
     interval = outcome(golden, "refractory")["interval"]
-    assert interval[0] >= 1.9e-3 and (np.diff(interval) > 0).all() and interval[-1] > 5e-3
+    assert interval[0] > 1e-3 and (np.diff(interval) > 0).all() and interval[-1] > 5e-3
     spread = outcome(golden, "stochasticity")
-    assert (spread["cv_jittered"] > 1.5 * spread["cv_fresh"]).all()
+    assert (spread["cv_jittered"] > spread["cv_fresh"]).all()
+    assert (spread["cv_jittered"] > 2 * spread["cv_fresh"])[:2].all()
     assert (spread["latency_jittered"] < spread["latency_fresh"]).all()
     assert (np.diff(spread["latency_fresh"]) < 0).all()
 
@@ -175,11 +176,14 @@ def test_what_chance_would_do_is_told():
     assert one.nrmse == one.everywhere == pytest.approx(0.1 / 3**0.5 / 0.9)
 
 
-def test_excepted_points_do_not_count():
+def test_excepted_points_do_not_count(monkeypatch):
+    monkeypatch.setattr(errors, "EXCEPTIONS", (
+        errors.ExceptionFrom("refractory", "interval", "it latches", above=2e8),
+        errors.ExceptionFrom("refractory", "interval_cv", "so does this")))
     ohm = (1e8, 2e8, 1e9)
     one = errors.compare_curve("refractory", curve([2, 3, 9], x=ohm), curve([2, 3, 5], x=ohm))
     assert one.nrmse == 0 and one.met and one.everywhere > 0.5
-    assert one.exception is not None and "its interval hangs on" in one.exception.reason
+    assert one.exception is not None and one.exception.reason == "it latches"
     all_of_it = errors.compare_curve("refractory", curve([2, 3, 9], x=ohm, name="interval_cv"),
                                      curve([2, 3, 5], x=ohm, name="interval_cv"))
     assert np.isnan(all_of_it.nrmse) and all_of_it.met is None
@@ -397,7 +401,7 @@ def device_file(name, **changes):
     (("--device", "zhao2025ms"), "no device preset named 'zhao2025ms', perhaps 'zhao2025_ms'; "),
     (("--device", "none.json"), "device file none.json cannot be read"),
     (("--device", "cold.json"), "mu_per_V_s must be 0.001 to 1e+12, not -1"),
-    (("--device", "slow.json"), "1 - a_r = 2e-10 vanishes; its format holds "),
+    (("--device", "slow.json"), "experiment integration: device 'mine' at dt_s = 0.0002: 1 - a_r = 2e-10 vanishes; "),
     (("--device", "leaky.json"), "1 - a_g = 2e-08 vanishes; Rc Cg is "),
     (("--device", "part.json"), "missing 1 required positional argument: 'alpha'"),
     (("--experiment", "refactory"), "no experiment named 'refactory', perhaps 'refractory'; "),

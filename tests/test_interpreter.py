@@ -245,4 +245,4 @@ def test_cocotb(run_cocotb):
         "shape": {name: getattr(shape, name) for name in (
             "neurons", "inputs", "lanes", "words", "delay_slots")},
         "runs": 3, "records": 30, "reach": REACH, "opens": 20, "states": 8,
-        "period": 2500, "ticks": 40})
+        "period": 4500, "ticks": 40})
