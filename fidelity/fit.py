@@ -581,7 +581,7 @@ def _report(problem: _Problem, at: _Point, kept: NDArray[np.bool_], name: str, b
 
 def _device(name: str, estimates: dict[str, Estimate]) -> Device:
     """With a gate like that of the paper's chip, for these times and this bridge (ours)."""
-    values = {parameter: one.value for parameter, one in estimates.items()}
+    values: dict[str, Any] = {parameter: one.value for parameter, one in estimates.items()}
     rate = values["gamma1_per_s"] + values["beta_per_s"]
     threshold_V = rate * (1 + values["alpha"]) ** 2 / (4 * values["mu_per_V_s"])
     # Far above the bridge, and below what the memristor is when its gap is nearly closed.

@@ -62,6 +62,7 @@ def _build() -> argparse.ArgumentParser:
     from ionspike.host import (
         verb_characterize,
         verb_demo,
+        verb_device,
         verb_doctor,
         verb_info,
         verb_list,
@@ -69,6 +70,6 @@ def _build() -> argparse.ArgumentParser:
         verb_verify,
     )
     for module in (verb_list, verb_info, verb_demo, verb_run, verb_verify, verb_characterize,
-                   verb_doctor):
+                   verb_device, verb_doctor):
         module.add(verbs)
     return parser

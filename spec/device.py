@@ -6,7 +6,7 @@ A preset is a JSON file: ``parameters`` are the source's, ``ours`` are choices o
 
 import json
 import math
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -153,18 +153,21 @@ class Device:
     @classmethod
     def load(cls, name: str | Path) -> "Device":
         """The preset of that name, or of that JSON file."""
+        return cls._parse(cls.text(name), str(name))
+
+    @staticmethod
+    def text(name: str | Path) -> str:
+        """What a preset's file, or that JSON file, holds."""
         path = Path(name)
         if path.suffix != ".json":
             if str(name) not in presets():
                 raise DeviceError(f"no device preset named {str(name)!r}; there are "
                                   f"{', '.join(presets())}; or give the path of a .json file")
-            text = (files("ionspike.spec") / "presets" / f"{name}.json").read_text("utf-8")
-        else:
-            try:
-                text = path.read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise DeviceError(f"device file {path} cannot be read: {error}") from error
-        return cls._parse(text, str(name))
+            return (files("ionspike.spec") / "presets" / f"{name}.json").read_text("utf-8")
+        try:
+            return path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DeviceError(f"device file {path} cannot be read: {error}") from error
 
     @classmethod
     def _parse(cls, text: str, where: str) -> "Device":
@@ -180,6 +183,10 @@ class Device:
         if unknown := sorted(set(values) - known):
             raise DeviceError(f"device {where}: unknown parameter {unknown[0]!r}; "
                               f"known are {', '.join(sorted(RANGES))}")
+        missing = [entry.name for entry in fields(cls) if entry.name not in values
+                   and entry.default is MISSING and entry.default_factory is MISSING]
+        if missing:
+            raise DeviceError(f"device {where}: parameter {missing[0]!r} is missing")
         try:
             return cls(**values)
         except TypeError as error:

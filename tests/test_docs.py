@@ -115,7 +115,7 @@ def test_table_of_verbs_is_complete_and_their_options_exist(capsys):
     for verb, options in told.items():
         assert re.search(rf"^ +{verb}\s", offered, re.MULTILINE)
         text = helped(capsys, verb)
-        more = ["--port", "--backend", "--timeout"] if verb not in ("list", "doctor") else []
+        more = ["--port", "--backend", "--timeout"] if verb not in ("list", "doctor", "device") else []
         more += ["--seed"] if verb in ("demo", "run", "verify", "characterize") else []
         assert [name for name in ("--json", *options, *more) if name not in text] == []
 
