@@ -35,17 +35,11 @@ class ExceptionFrom:
     Parameters
     ----------
     experiment, what : of which curve, or which state of a trace.
-    above : settings above this are excepted; all without it.
     """
 
     experiment: str
     what: str
     reason: str
-    above: float = -math.inf
-
-    def of(self, x: F64) -> NDArray[np.bool_]:
-        """Which settings are excepted."""
-        return np.asarray(x) > self.above
 
 
 _LEAKS = ("where the residue is large, noise bridges the gap again and again. The reference lets the "
@@ -113,17 +107,16 @@ def _exception(experiment: str, what: str) -> ExceptionFrom | None:
 def compare_curve(experiment: str, curve: Curve, reference: Curve) -> Agreement:
     """A curve against the reference's."""
     exception = _exception(experiment, curve.name)
-    kept = np.ones(len(curve.x), bool) if exception is None else ~exception.of(curve.x)
 
-    def over(values: F64, which: NDArray[np.bool_]) -> float:
-        which = which & np.isfinite(values)
+    def over(values: F64) -> float:
+        which = np.isfinite(values)
         width = float(np.ptp(reference.y[which])) if which.any() else 0.0
         return float(np.sqrt(np.mean(values[which]))) / width if width else math.nan
 
     squares = (curve.y - reference.y) ** 2
-    return Agreement(experiment, curve.name, over(squares, kept),
-                     over(curve.error ** 2 + reference.error ** 2, kept),
-                     over(squares, np.ones_like(kept)), exception)
+    value = over(squares)
+    return Agreement(experiment, curve.name, math.nan if exception else value,
+                     over(curve.error ** 2 + reference.error ** 2), value, exception)
 
 
 def compare_trace(trace: Trace, reference: Trace, repeat: Trace) -> list[Agreement]:

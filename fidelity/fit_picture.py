@@ -86,15 +86,27 @@ def _panel(axes: Any, panel: _Panel, rows: Sequence[Row]) -> None:
                   marker=marker, markersize=9, markerfacecolor="none", color=shade, linewidth=1)
     if panel.log_x:
         axes.set_xscale("log")
+        _few_numbers(axes.xaxis)
     if shares:
         axes.set_ylim(-0.05, 1.05)
     else:
         axes.set_yscale("log")
+        _few_numbers(axes.yaxis)
     axes.set_title(panel.title)
     axes.set_xlabel(panel.x)
     axes.set_ylabel(panel.y)
     axes.grid(True, which="major", color="0.9", linewidth=0.6)
     axes.legend(frameon=False, fontsize=8)
+
+
+def _few_numbers(axis: Any) -> None:
+    """Plain numbers at 1, 2 and 5 where there are few decades; powers of ten where there are many."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    low, high = axis.get_view_interval()
+    axis.set_minor_formatter(NullFormatter())
+    if high < 300 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _spreads(axes: Any, rows: Sequence[Row]) -> None:
@@ -109,7 +121,7 @@ def _spreads(axes: Any, rows: Sequence[Row]) -> None:
     axes.plot(ends, ends, color="0.7", linewidth=1, zorder=0)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_title("Scatter (standard deviation of the logarithm)")
+    axes.set_title("Scatter (s.d. of the logarithm)")
     axes.set_xlabel("fitted")
     axes.set_ylabel("measured")
     axes.grid(True, which="major", color="0.9", linewidth=0.6)
