@@ -13,19 +13,20 @@ _BLANK, _SIGNED, _STEP, _STRETCH, _FULL_SCALE = 0x200, 0x400, 0x8000, 0x20000, 0
 _CLOSED, _BEGIN, _END = 0x400000, 0x800000, 0x1000000
 
 _HEXADECIMAL = {"digest", "lfsr", "received"}
-_WIDTH_PX, _HEIGHT_PX, _NAMES_PX, _WAVES_PX = 1400, 900, 220, 1100
-_ANALOG_ROWS = 2        # lines of height besides its own
+_WIDTH_PX, _HEIGHT_PX, _NAMES_PX, _WAVES_PX = 1400, 900, 220, 1080
+_FRAME_PX = 200         # a zoom of -z shows 2**z ns in so many
+_ANALOG_ROWS = 1        # of height besides its own
 _OPEN_NEURONS = 4       # more would not fit a screen; the others are one click away
 _OPEN = {"core"}
 
 
 def text(dump: str, tracks: list[Track], duration_ns: int) -> str:
     """The save file of a dump: a group per scope, the whole time in view."""
-    ns_per_px = max(1.0, duration_ns / _WAVES_PX)
+    frame_ns = max(1.0, duration_ns * _FRAME_PX / _WAVES_PX)
     lines = [
         "[*] made by ionspike", f'[dumpfile] "{dump}"', "[timestart] 0",
         f"[size] {_WIDTH_PX} {_HEIGHT_PX}", "[pos] -1 -1",
-        "*" + " ".join([f"{-math.log2(ns_per_px):.6f}", *["-1"] * 27]),
+        "*" + " ".join([f"{-math.log2(frame_ns):.6f}", *["-1"] * 27]),
         f"[signals_width] {_NAMES_PX}", "[sst_expanded] 0"]
     shown = 0
     scopes = [(scope, list(group)) for scope, group in groupby(tracks, key=lambda t: t.scope)]
