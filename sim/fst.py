@@ -9,7 +9,7 @@ import gzip
 import struct
 import zlib
 from collections.abc import Iterable
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +106,7 @@ def _changes(file: IO[bytes], tracks: list[Track], block: Block,
     return int(instants[0]), int(instants[-1])
 
 
-def _chain(track: Track, steps: NDArray[np.uint64], values: NDArray[np.generic]) -> bytes:
+def _chain(track: Track, steps: NDArray[np.uint64], values: NDArray[Any]) -> bytes:
     """Changes of one track: after how many instants, and to what."""
     one, two = np.uint64(1), np.uint64(2)
     if track.kind == "bits" and track.width == 1:
@@ -118,7 +118,8 @@ def _chain(track: Track, steps: NDArray[np.uint64], values: NDArray[np.generic])
         size = -(-track.width // 8)
         shift = np.uint64(8 * size - track.width)
         heads = steps << one
-        content = (values.astype(np.uint64) << shift).astype(">u8").view(np.uint8).reshape(-1, 8)[:, 8 - size:]
+        ordered = (values.astype(np.uint64) << shift).astype(">u8")
+        content = ordered.view(np.uint8).reshape(-1, 8)[:, 8 - size:]
         lengths = np.full(len(values), size)
     else:
         heads = steps << one
@@ -133,13 +134,13 @@ def _chain(track: Track, steps: NDArray[np.uint64], values: NDArray[np.generic])
     return np.concatenate((digits, content), axis=1)[used].tobytes()
 
 
-def _shown(track: Track, value: np.generic) -> bytes:
+def _shown(track: Track, value: Any) -> bytes:
     """A value as it stands in a frame."""
     if track.kind == "real":
-        return struct.pack("=d", float(value))  # type: ignore[arg-type]
+        return struct.pack("=d", float(value))
     if track.kind == "text":
         return b""
-    return format(int(value), f"0{track.width}b").encode()  # type: ignore[call-overload]
+    return format(int(value), f"0{track.width}b").encode()
 
 
 def _unknown(track: Track) -> bytes:
@@ -153,7 +154,7 @@ def _packed(data: bytes) -> bytes:
     return packed if len(packed) < len(data) else data
 
 
-def _digits(values: NDArray[np.uint64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _digits(values: NDArray[np.uint64]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Varints as rows of bytes, and how many of each row's bytes count."""
     shifts = np.arange(0, 7 * _LONGEST_VARINT, 7, dtype=np.uint64)
     rest = values[:, None] >> shifts

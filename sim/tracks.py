@@ -17,7 +17,8 @@ class Track:
     ----------
     scope : what it belongs to, such as ``neuron[12]``; tracks of a scope follow one another.
     name : its name in there.
-    kind : ``bits`` of some width, up to 64; ``real``; or ``text``, whose values number ``names``.
+    kind : ``bits`` of some width, up to 64; ``real``; or ``text``, whose values number ``names``, which
+        have no spaces.
     """
 
     scope: str

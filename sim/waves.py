@@ -100,7 +100,8 @@ class Recording:
         for neuron, slot in slots.items():
             watch(_STATE, word=slot)
             scope = f"neuron[{neuron}]"
-            self._add(_Neuron(self._phases), *(Track(scope, name, kind) for name, kind in _Neuron.TRACKS))
+            self._add(_Neuron(self._phases),
+                      *(Track(scope, name, kind) for name, kind in _Neuron.TRACKS))
         model.watch_start(_find(names, _TICK), _find(names, _PHASE), ticks, self._file.fileno(), most)
         self._running = True
 
@@ -254,8 +255,9 @@ def _phase_names() -> tuple[str, ...]:
     from amaranth.hdl import Fragment
 
     from ionspike.hdl.core import Core
-    from ionspike.spec.shape import DEFAULT_SHAPE
-    encoding = Fragment.get(Core(DEFAULT_SHAPE), None).generated["fsm"].encoding
+    from ionspike.spec.shape import CoreShape
+    small = CoreShape(neurons=8, inputs=8, words=16, delay_slots=2)
+    encoding = Fragment.get(Core(small), None).generated["fsm"].encoding
     return tuple(sorted(encoding, key=lambda name: encoding[name]))
 
 
@@ -266,9 +268,9 @@ class _replacing:
         self._path = path
 
     def __enter__(self) -> IO[bytes]:
-        self._file = tempfile.NamedTemporaryFile(
+        self._file: Any = tempfile.NamedTemporaryFile(
             dir=self._path.absolute().parent, prefix=f".{self._path.name}-", delete=False)
-        return self._file  # type: ignore[return-value]
+        return self._file
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._file.close()
