@@ -2,10 +2,13 @@
 
 import math
 from itertools import groupby
+from pathlib import Path
 
 from ionspike.sim.tracks import Track
 
-__all__ = ["text"]
+__all__ = ["is_ours", "text"]
+
+_MARK = "[*] made by ionspike"
 
 # Of GTKWave's analyzer.h: bits of a trace's flags.
 _HEX, _DECIMAL, _BINARY, _RIGHT = 0x2, 0x4, 0x8, 0x20
@@ -24,7 +27,7 @@ def text(dump: str, tracks: list[Track], duration_ns: int) -> str:
     """The save file of a dump: a group per scope, the whole time in view."""
     frame_ns = max(1.0, duration_ns * _FRAME_PX / _WAVES_PX)
     lines = [
-        "[*] made by ionspike", f'[dumpfile] "{dump}"', "[timestart] 0",
+        _MARK, f'[dumpfile] "{dump}"', "[timestart] 0",
         f"[size] {_WIDTH_PX} {_HEIGHT_PX}", "[pos] -1 -1",
         "*" + " ".join([f"{-math.log2(frame_ns):.6f}", *["-1"] * 27]),
         f"[signals_width] {_NAMES_PX}", "[sst_expanded] 0"]
@@ -41,6 +44,11 @@ def text(dump: str, tracks: list[Track], duration_ns: int) -> str:
             lines += _trace(track)
         lines += [_flags(_END | _BLANK | closed), f"-{scope}"]
     return "\n".join(lines) + "\n"
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a save file is as :func:`text` made it; GTKWave's own begin otherwise."""
+    return path.read_bytes().startswith(f"{_MARK}\n".encode())
 
 
 def _trace(track: Track) -> list[str]:

@@ -127,7 +127,10 @@ class Recording:
         self._file.close()
 
     def save(self, path: Path) -> _Written:
-        """Write a ``.fst`` or ``.vcd`` file, and a save file of the same name; then close."""
+        """Write a ``.fst`` or ``.vcd`` file, and a save file of the same name; then close.
+
+        A save file that GTKWave's user has saved is left as it is.
+        """
         self.stop()
         changes = os.fstat(self._file.fileno()).st_size // _CHANGE.itemsize
         span = [0, 0]
@@ -135,8 +138,9 @@ class Recording:
         save_file = path.with_suffix(".gtkw")
         with _replacing(path) as file:
             FORMATS[path.suffix](file, self._tracks, self._blocks(span), version=said)
-        with _replacing(save_file) as file:
-            file.write(gtkw.text(path.name, self._tracks, span[1]).encode())
+        if not save_file.exists() or gtkw.is_ours(save_file):
+            with _replacing(save_file) as file:
+                file.write(gtkw.text(path.name, self._tracks, span[1]).encode())
         self.close()
         return _Written(str(path), str(save_file), changes, path.stat().st_size, self._complete)
 

@@ -322,6 +322,9 @@ def test_save_file_names_what_is_there(board, tmp_path):
     shown = [line for line in text.splitlines() if "." in line and line[0] not in "[*"]
     assert {re.sub(r"\[\d+:0\]$", "", line) for line in shown} == set(values)
     assert text.count("@88420\n") == 3 * 5 and text.count("@800200\n") == text.count("@1000200\n") == 5
+    (tmp_path / "a.gtkw").write_text("[*] GTKWave Analyzer\nmine\n")
+    record(board, tmp_path / "a.fst", neurons=[0])
+    assert (tmp_path / "a.gtkw").read_text().endswith("\nmine\n")
 
 
 def test_a_board_that_fails_leaves_its_waves_and_nothing_else_does(board, tmp_path):
@@ -352,18 +355,16 @@ RUN = ("run", "net.ion", "--input", "in.npy", "--seed", str(SEED))
 
 def test_run_with_waves(files, capsys):
     require_compiler()
-    virtual = (*RUN, "--backend", "virtual", "--json")
     said = []
-    for more in ((), ("--waves", "a.fst", "--waves-neurons", "12,3", "--waves-ticks", ":30"),
-                 ("--waves", "b.vcd", "--probe", "7")):
-        assert main([*virtual, *more]) == 0
+    for more in (("golden",), ("virtual", "--probe", "7,12", "--waves", "a.fst", "--waves-ticks", ":30")):
+        assert main([*RUN, "--json", "--backend", *more]) == 0
         said.append(json.loads(capsys.readouterr().out))
-    assert [s["waves"] and s["waves"]["path"] for s in said] == [None, "a.fst", "b.vcd"]
-    assert {(s["lfsr"], s["spikes"], str(s["output_counts"])) for s in said} == {
-        (said[0]["lfsr"], said[0]["spikes"], str(said[0]["output_counts"]))}
+    for name in ("lfsr", "spikes", "output_counts"):
+        assert said[0][name] == said[1][name]
+    assert said[0]["waves"] is None and said[1]["waves"]["path"] == "a.fst"
     values, *_ = read_fst(files / "a.fst")
-    assert "neuron[12].f" in values and max(v for _, v in values["core.tick"]) == 29
-    assert [name for name in read_vcd(files / "b.vcd") if name.endswith("].f")] == ["neuron[7].f"]
+    assert [name for name in values if name.endswith("].f")] == ["neuron[7].f", "neuron[12].f"]
+    assert max(v for _, v in values["core.tick"]) == 29
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
