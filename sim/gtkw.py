@@ -13,7 +13,7 @@ _MARK = "[*] made by ionspike"
 # Of GTKWave's analyzer.h: bits of a trace's flags.
 _HEX, _DECIMAL, _BINARY, _RIGHT = 0x2, 0x4, 0x8, 0x20
 _BLANK, _SIGNED, _STEP, _STRETCH, _FULL_SCALE = 0x200, 0x400, 0x8000, 0x20000, 0x80000
-_CLOSED, _BEGIN, _END = 0x400000, 0x800000, 0x1000000
+_COLLAPSED, _CLOSED, _BEGIN, _END = 0x1000, 0x400000, 0x800000, 0x1000000
 
 _HEXADECIMAL = {"digest", "lfsr", "received"}
 _WIDTH_PX, _HEIGHT_PX, _NAMES_PX, _WAVES_PX = 1400, 900, 220, 1080
@@ -42,7 +42,9 @@ def text(dump: str, tracks: list[Track], duration_ns: int) -> str:
         lines += [_flags(_BEGIN | _BLANK | closed), f"-{scope}"]
         for track in group:
             lines += _trace(track)
-        lines += [_flags(_END | _BLANK | closed), f"-{scope}"]
+        # Without the flag the line of the end would stay.
+        hidden = closed and closed | _COLLAPSED
+        lines += [_flags(_END | _BLANK | hidden), f"-{scope}"]
     return "\n".join(lines) + "\n"
 
 
