@@ -59,6 +59,9 @@ def _run(arguments: argparse.Namespace) -> int:
     ticks = _ticks(arguments.waves_ticks)
     if arguments.waves is not None:
         check_file(Path(arguments.waves))
+    elif arguments.waves_neurons is not None or arguments.waves_ticks != ":":
+        raise InputError("--waves-neurons and --waves-ticks choose what --waves FILE.fst records, "
+                         "which is missing")
     if arguments.output is not None:
         _writable(Path(arguments.output))
     if spikes.merged:

@@ -373,6 +373,8 @@ def test_run_with_waves(files, capsys):
     (("--waves", "a.fst"), "waves are recorded on the virtual board only, not on golden model; "
                            "use --backend virtual"),
     (("--waves", "a.fst", "--waves-neurons", "1,x"), "--waves-neurons takes numbers of neurons"),
+    (("--waves-ticks", "0:9"), "--waves-neurons and --waves-ticks choose what --waves FILE.fst "),
+    (("--waves-neurons", "3"), "--waves-neurons and --waves-ticks choose what --waves FILE.fst "),
     (("--waves", "a.fst", "--waves-ticks", "7"), "--waves-ticks takes FROM:TO, either of which may "
                                                  "be missing, not '7'"),
 ])
