@@ -71,8 +71,8 @@ class Flow:
         ToolError
             If one is missing, or is not the version whose netlists were checked.
         """
-        wanted = dict(pin.groups() for line in requires("ionspike") or ()
-                      if (pin := re.match(r"([\w.-]+)==([\w.]+)", line)))
+        wanted = {pin[1]: pin[2] for line in requires("ionspike") or ()
+                  if (pin := re.match(r"([\w.-]+)==([\w.]+)", line))}
         found: dict[str, str] = {}
         for name in ("amaranth", "pyosys", "amaranth-boards", *self.packages):
             try:
