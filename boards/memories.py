@@ -19,9 +19,9 @@ ROOM = {
     "ecpix5": {"block RAM": 208}, "tang_nano_9k": {"block RAM": 26},
 }
 
-#: Depth and width of a block, as wide as one with separate read and write ports can be.
+#: Depth and width of a block, as Yosys maps memories with separate read and write ports.
 _BLOCKS = {"up5k": ((256, 16), (512, 8), (1024, 4), (2048, 2)),
-           "ecp5": ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1)),
+           "ecp5": ((1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1)),
            "gowin": ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))}
 _BLOCKS["hx8k"] = _BLOCKS["up5k"]
 #: Smaller memories, in bits, may become logic, so they are not counted.

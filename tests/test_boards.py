@@ -87,6 +87,13 @@ def test_need_is_counted_from_the_design(prepared):
     assert need["SPRAM"] == 4 and 20 <= need["block RAM"] <= 30
 
 
+@pytest.mark.parametrize("flow, blocks", [("up5k", 3), ("ecp5", 3), ("gowin", 2)])
+def test_blocks_are_of_the_best_shape(flow, blocks):
+    from ionspike.boards import memories
+    text = "  memory width 48 size 256 \\state\n  memory width 8 size 64 \\little\n"
+    assert memories.need(text, flow) == {"block RAM": blocks}
+
+
 @pytest.fixture
 def ionspike(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
