@@ -79,8 +79,8 @@ def _longest(paths: list[dict[str, Any]]) -> str:
     steps = max(clocked, key=lambda p: sum(s["delay"] for s in p["path"]))["path"]
     length = sum(step["delay"] for step in steps)
     first, last = steps[0]["from"]["cell"], steps[-1]["to"]["cell"]
-    logic = sum(step["delay"] for step in steps if step["type"] == "logic")
-    return f"{first} -> {last}: {length:.1f} ns, {logic:.1f} ns of it logic, {len(steps)} steps"
+    logic = sum(step["delay"] for step in steps if step["type"] != "routing")
+    return f"{first} -> {last}: {length:.1f} ns, {logic:.1f} ns of it in cells, {len(steps)} steps"
 
 
 _ARC = re.compile(r"\((INTERCONNECT|IOPATH) (\S+) (\S+) \((?:\d+:\d+:)(\d+)\)")

@@ -56,7 +56,7 @@ def folder(tmp_path):
 def test_a_report_is_read(folder):
     placed = report.read(folder, seed=3, clock_Hz=24e6)
     assert placed.used == {"ICESTORM_LC": (7, 9)} and placed.is_met
-    assert placed.path == "a -> b: 25.0 ns, 25.0 ns of it logic, 2 steps"
+    assert placed.path == "a -> b: 25.0 ns, 25.0 ns of it in cells, 2 steps"
     assert str(placed) == "seed 3: 48.00 MHz; 24 MHz wanted"
 
 
