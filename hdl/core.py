@@ -141,12 +141,16 @@ class Core(wiring.Component):
         m.d.comb += neurons.eq(Cat(C(0, lane_bits), self.groups_used))
         m.d.sync += [valid.eq(sweep), lane.eq(index), group.eq(index >> lane_bits)]
         coefficient = data.View(data.StructLayout(dict(COEFFICIENT)), c_read.data)
-        m.d.comb += [
+        # Sixteen accumulators are a wide multiplexer away from their multiplier.
+        into_neuron = m.d.sync if shape.lanes > 8 else m.d.comb
+        into_neuron += [
             neuron.i_valid.eq(valid),
             neuron.i.state.as_value().eq(s_read.data),
             neuron.i.kg.eq(coefficient.kg), neuron.i.mu.eq(coefficient.mu),
             neuron.i.theta.eq(coefficient.theta),
             neuron.i.acc.eq(synapses.acc_data[lane]),
+        ]
+        m.d.comb += [
             buffer.i_valid.eq(neuron.o_valid), buffer.i.eq(neuron.spike),
             digester.i_valid.eq(neuron.o_valid), digester.i.eq(neuron.o),
         ]

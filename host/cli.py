@@ -1,7 +1,7 @@
 """The ``ionspike`` command.
 
 Exit codes: 0 all well; 1 a comparison failed; 2 something given cannot be used; 3 no board, or its
-link failed; 4 data were lost or late; 130 interrupted.
+link failed; 4 data were lost or late; 5 a bitstream missed its timing; 130 interrupted.
 """
 
 import argparse
@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from ionspike.host.errors import BoardError, InputError, LossError, NoBoardError
+from ionspike.host.errors import BoardError, InputError, LossError, NoBoardError, TimingError
 from ionspike.spec.device import DeviceError
 
 __all__ = ["main"]
 
-OK, DIFFERS, USAGE, NO_BOARD, LOST, INTERRUPTED = 0, 1, 2, 3, 4, 130
+OK, DIFFERS, USAGE, NO_BOARD, LOST, TOO_SLOW, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -33,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.verb(arguments))
     except LossError as error:
         return _fail(LOST, error)
+    except TimingError as error:
+        return _fail(TOO_SLOW, error)
     except (InputError, DeviceError) as error:
         return _fail(USAGE, error)
     except (NoBoardError, BoardError, LinkError) as error:
@@ -56,20 +58,23 @@ def _build() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="ionspike", description="Memristor spiking neurons on a board or a virtual board.",
         epilog="Exit codes: 0 all well; 1 a comparison failed; 2 something given cannot be used; "
-               "3 no board, or its link failed; 4 data were lost or late; 130 interrupted.")
+               "3 no board, or its link failed; 4 data were lost or late; 5 a bitstream missed its "
+               "timing; 130 interrupted.")
     parser.add_argument("--version", action="version", version=f"ionspike {version('ionspike')}")
     verbs = parser.add_subparsers(metavar="VERB", required=True, parser_class=_Parser)
     from ionspike.host import (
+        verb_build,
         verb_characterize,
         verb_demo,
         verb_device,
         verb_doctor,
+        verb_flash,
         verb_info,
         verb_list,
         verb_run,
         verb_verify,
     )
     for module in (verb_list, verb_info, verb_demo, verb_run, verb_verify, verb_characterize,
-                   verb_device, verb_doctor):
+                   verb_device, verb_build, verb_flash, verb_doctor):
         module.add(verbs)
     return parser

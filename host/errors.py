@@ -1,6 +1,6 @@
 """Errors that a user can do something about; the command line turns each into its exit code."""
 
-__all__ = ["BoardError", "InputError", "LossError", "NoBoardError"]
+__all__ = ["BoardError", "InputError", "LossError", "NoBoardError", "TimingError"]
 
 
 class InputError(ValueError):
@@ -17,3 +17,7 @@ class BoardError(RuntimeError):
 
 class LossError(BoardError):
     """Data were lost or late, and whoever asked wanted none to be."""
+
+
+class TimingError(RuntimeError):
+    """A bitstream that would be slower than its clock."""

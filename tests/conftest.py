@@ -1,5 +1,6 @@
 import os
 import shutil
+from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 from echo import Echo
@@ -22,6 +23,15 @@ def require_compiler():
         compile.find_compiler()
     except compile.CompileError as error:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+
+
+def require_package(name, extra):
+    """The same for a Python package."""
+    try:
+        version(name)
+    except PackageNotFoundError:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(
+            f"not installed: {name} (pip install 'ionspike[{extra}]')")
 
 
 @pytest.fixture(scope="session")

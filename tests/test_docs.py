@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import statistics
 import tomllib
 from pathlib import Path
@@ -115,14 +116,16 @@ def test_table_of_verbs_is_complete_and_their_options_exist(capsys):
     for verb, options in told.items():
         assert re.search(rf"^ +{verb}\s", offered, re.MULTILINE)
         text = helped(capsys, verb)
-        more = ["--port", "--backend", "--timeout"] if verb not in ("list", "doctor", "device") else []
+        more = ["--port", "--backend", "--timeout"] if verb not in (
+            "list", "doctor", "device", "build", "flash") else []
         more += ["--seed"] if verb in ("demo", "run", "verify", "characterize") else []
         assert [name for name in ("--json", *options, *more) if name not in text] == []
 
 
 def test_exit_codes_are_those_of_the_command():
     assert [int(code) for code, _ in rows(README, "exit code")] == [
-        cli.OK, cli.DIFFERS, cli.USAGE, cli.NO_BOARD, cli.LOST, cli.INTERRUPTED]
+        cli.OK, cli.DIFFERS, cli.USAGE, cli.NO_BOARD, cli.LOST, cli.TOO_SLOW,
+        cli.INTERRUPTED]
 
 
 def test_map_says_who_may_import_what():
@@ -164,6 +167,25 @@ def test_numbers_of_the_readme():
     shape = DEFAULT_SHAPE
     assert (f"{shape.neurons} neurons, {shape.inputs} inputs and {shape.words * shape.lanes:,} "
             f"{fmt.WEIGHT_BITS}-bit synapses") in " ".join(README.split())
+
+
+def test_table_of_boards_is_that_of_the_code():
+    from ionspike.boards.table import BOARDS
+    text = (ROOT / "docs" / "boards.md").read_text()
+    told = {name: rest for name, _, *rest in rows(text, "board", "chip")}
+    assert told == {name: [
+        f"{facts.clock_Hz / 1e6:g} MHz",
+        f"{facts.shape.neurons}, {facts.shape.inputs}, {facts.shape.lanes}, "
+        f"{facts.shape.words * facts.shape.lanes:,}",
+        ", ".join(tool for tool, *_ in facts.flash), facts.usb] for name, facts in BOARDS.items()}
+    lines = " ".join(name for name, _ in rows(text, "board", "line"))
+    assert [name for name in BOARDS if name not in lines] == []
+
+
+def test_table_of_resources_is_of_what_was_measured():
+    resources = runpy.run_path(str(ROOT / "benchmarks" / "resources.py"))
+    page = (ROOT / "docs" / "resources.md").read_text()
+    assert resources["render"](json.loads(resources["FOUND"].read_text())) in page
 
 
 # -------------------------------------------------------------------------------------- model --

@@ -1,0 +1,19 @@
+from amaranth_boards.ice40_hx8k_b_evn import ICE40HX8KBEVNPlatform
+
+from ionspike.boards.clock import ice40_pll
+from ionspike.boards.table import BOARDS
+
+__all__ = ["Platform"]
+
+
+class Platform(ICE40HX8KBEVNPlatform):
+    """From the 12 MHz on a PLL's pad; LEDs D2 (busy) and D3 (line)."""
+
+    def clock(self, m):
+        pad = self.request("clk12", dir="-").io
+        return ice40_pll(m, pad, 12e6, BOARDS["hx8k_evn"].clock_Hz, pad=True)
+
+    def pins(self):
+        uart = self.request("uart", dir="-")
+        return {"uart_rx": uart.rx, "uart_tx": uart.tx,
+                "busy": self.request("led", 0, dir="-"), "link": self.request("led", 1, dir="-")}
