@@ -149,7 +149,7 @@ class Space(IntEnum):
 
     REGISTERS = 0
     FEEDBACK = 1    # h table
-    AUX = 2         # noise table; from AUX_PROBES on, the neurons that are probed
+    AUX = 2         # noise table; AUX_REGISTERS; from AUX_PROBES on, the neurons that are probed
     FANOUT = 3      # 2 source + half: descriptors, see CoreShape.descriptor_fields
     COEFFICIENTS = 4    # 2 neuron + half: COEFFICIENT
     STATE = 5       # 4 neuron + k: STATE
@@ -159,6 +159,10 @@ class Space(IntEnum):
 
 OFFSET_BITS = 20
 AUX_PROBES = 128
+#: Every write to the registers is kept here too, at this place + the register's offset: from there
+#: they are read, as wide as they were written and zero before that, but for those that the board
+#: itself changes.
+AUX_REGISTERS = 64
 #: Per-neuron coefficients (name, bits), least significant first; theta is signed.
 COEFFICIENT = (("kg", 12), ("mu", 12), ("theta", 8))
 #: Per-neuron state (name, bits), least significant first: three 16-bit words.
@@ -177,12 +181,19 @@ class Register:
     doc: str
     init: int = 0
 
+    @property
+    def is_live(self) -> bool:
+        """Whether the board itself changes it, so that it is not what was written last."""
+        return self.access == "ro" or self.name == "control" or self.name.startswith("lfsr_")
+
 
 #: Bits of the ``control`` register, lowest first, and their widths.
 CONTROL = (("free_running", 1), ("policy", 2), ("report_digest", 1), ("report_probes", 1),
            ("halt_on_overrun", 1))
 
-#: Saturating counters (name, doc); cleared by CLEAR, in every result.
+#: Counters (name, doc), which stop here instead of wrapping; cleared by CLEAR, in every result.
+COUNTER_LIMIT = 1 << 15
+WORDS_LIMIT = 1 << 31
 COUNTERS = (
     ("saturated", "accumulator additions that were clamped"),
     ("late", "events that came after their tick"),
@@ -209,6 +220,8 @@ REGISTERS = (
     # In the order in which Report.DIGEST sends them.
     Register(0x0A, "digest_low", 16, "ro", "Digest of the last tick's state."),
     Register(0x0B, "digest_high", 16, "ro", "Bits 16 to 31 of the same."),
+    # A write to any of them shifts the LFSR by 16 bits, up, and its low bits become what is written:
+    # all four are written one after the other, bits 48 to 63 first.
     *(Register(0x0C + k, f"lfsr_{k}", 16, "rw", f"LFSR state, bits {16 * k} to {16 * k + 15}.",
                int(k == 0)) for k in range(4)),
     Register(0x10, "tick_low", 16, "ro", "Number of the next tick."),
