@@ -88,8 +88,8 @@ class RegisterFile(wiring.Component):
             member = Value.cast(getattr(self, register.name))
             if not register.is_live:
                 # Without a reset, they fit into the multipliers that they feed.
-                kept = Signal(register.width, name=f"{register.name}_kept", init=register.init,
-                              reset_less=not register.init)
+                assert not register.init
+                kept = Signal(register.width, name=f"{register.name}_kept", reset_less=True)
                 m.d.comb += member.eq(kept)
                 member = kept
             with m.If(write & (offset == register.offset)):
@@ -101,9 +101,8 @@ class RegisterFile(wiring.Component):
         assert first % len(_LFSR) == 0
         m.d.comb += self.lfsr_load.eq(write & (offset[2:] == first >> 2))
 
-        # Two stages, like the memories: an address may change every READ_LATENCY clocks.
-        picked = Signal(16)
-        m.d.sync += picked.eq(0)
+        # A clock sooner than the core's memories, whose addresses stay for READ_LATENCY clocks.
+        m.d.sync += self.bus.r_data.eq(0)
         # In two steps, which takes fewer cells than one choice among all.
         low, rows = offset[:3], {}
         for register in filter(lambda r: r.is_live, REGISTERS):
@@ -114,7 +113,6 @@ class RegisterFile(wiring.Component):
                 for register in row:
                     with m.Case(register.offset & 7):
                         m.d.comb += value.eq(Value.cast(values[register.name]))
-            with m.If(offset[3:] == high):
-                m.d.sync += picked.eq(value)
-        m.d.sync += self.bus.r_data.eq(Mux(chosen, picked, 0))
+            with m.If(chosen & (offset[3:] == high)):
+                m.d.sync += self.bus.r_data.eq(value)
         return m

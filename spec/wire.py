@@ -160,8 +160,7 @@ class Space(IntEnum):
 OFFSET_BITS = 20
 AUX_PROBES = 128
 #: Every write to the registers is kept here too, at this place + the register's offset: from there
-#: they are read, as wide as they were written and zero before that, but for those that the board
-#: itself changes.
+#: they are read, as wide as they were written, but for those that the board itself changes.
 AUX_REGISTERS = 64
 #: Per-neuron coefficients (name, bits), least significant first; theta is signed.
 COEFFICIENT = (("kg", 12), ("mu", 12), ("theta", 8))
@@ -208,14 +207,14 @@ COUNTERS = (
 
 REGISTERS = (
     Register(0x00, "control", 6, "rw", "See CONTROL."),
-    Register(0x01, "groups_used", 10, "rw", "Groups of neurons that a tick updates.", 1),
+    Register(0x01, "groups_used", 10, "rw", "Groups of neurons that a tick updates."),
     Register(0x02, "kf", 16, "rw", "Filament loss per tick, 2**-16."),
     Register(0x03, "kr", 16, "rw", "Residue loss per tick, 2**-16."),
     Register(0x04, "kb", 16, "rw", "Filament to residue per tick, 2**-16."),
     Register(0x05, "scale", 15, "rw", "Volts per weight unit, 2**-19 V."),
-    Register(0x06, "r_max", 15, "rw", "Largest residue, 2**-15.", 0x7FFF),
+    Register(0x06, "r_max", 15, "rw", "Largest residue, 2**-15."),
     Register(0x07, "probe_count", 7, "rw", "Neurons listed from AUX_PROBES on."),
-    Register(0x08, "period_low", 16, "rw", "Clocks per free-running tick.", 24000),
+    Register(0x08, "period_low", 16, "rw", "Clocks per free-running tick."),
     Register(0x09, "period_high", 8, "rw", "Bits 16 to 23 of the same."),
     # In the order in which Report.DIGEST sends them.
     Register(0x0A, "digest_low", 16, "ro", "Digest of the last tick's state."),
@@ -228,7 +227,7 @@ REGISTERS = (
     Register(0x11, "tick_high", 16, "ro", "Bits 16 to 31 of the same."),
     Register(0x12, "words_low", 16, "ro", "Weight words added up since CLEAR."),
     Register(0x13, "words_high", 16, "ro", "Bits 16 to 31 of the same."),
-    Register(0x14, "spike_level", 12, "rw", "Gate voltage of a spike, 2**-11 V.", 0xFFF),
+    Register(0x14, "spike_level", 12, "rw", "Gate voltage of a spike, 2**-11 V."),
     Register(0x15, "r_noise", 8, "rw", "Noise of the residue, 2**-16 per unit of xi2."),
     *(Register(0x20 + k, name, 16, "ro", doc[0].upper() + doc[1:] + ".")
       for k, (name, doc) in enumerate(COUNTERS)),
@@ -261,7 +260,8 @@ def digest(shape: CoreShape | None = None) -> int:
     """32-bit digest of this contract (without a shape), so that two sides can tell they agree."""
     from ionspike.spec import formats
     parts = [PROTOCOL, MAGIC, PAYLOAD_BYTES, HELLO, LIST_SKIP, LIST_END, OFFSET_BITS, AUX_PROBES,
-             COEFFICIENT, STATE, STATE_STRIDE, CONTROL, COUNTERS,
+             AUX_REGISTERS, COEFFICIENT, STATE, STATE_STRIDE, CONTROL, COUNTERS, COUNTER_LIMIT,
+             WORDS_LIMIT,
              [(r.offset, r.name, r.width, r.access, r.init) for r in REGISTERS],
              [[(e.name, int(e)) for e in enum] for enum in (Kind, Nack, Op, Report, Policy, Space)],
              [(name, getattr(formats, name)) for name in formats.__all__]]
