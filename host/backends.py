@@ -115,8 +115,10 @@ def _virtual(shape: CoreShape, timeout_s: float, progress: Stage) -> Board:
             line.close()
             virtual.close()
 
-        return Board(Link(line), backend="virtual", where="virtual board", timeout_s=timeout_s,
-                     on_close=close)
+        board = Board(Link(line), backend="virtual", where="virtual board", timeout_s=timeout_s,
+                      on_close=close)
+        board.simulated = virtual.model
+        return board
     except LinkError as error:
         virtual.close()
         raise NoBoardError(f"virtual board: {error}") from error

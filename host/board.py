@@ -3,7 +3,9 @@
 import platform
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from importlib.metadata import version
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -46,6 +48,7 @@ class Board:
     backend : ``serial``, ``virtual`` or ``golden``.
     where : its port, for messages.
     compiled : what is loaded; None before :meth:`load`.
+    simulated : the running model of a virtual board, else None.
     """
 
     def __init__(self, link: Any, *, backend: str, where: str, timeout_s: float = TIMEOUT_S,
@@ -54,6 +57,7 @@ class Board:
         self.backend, self.where = backend, where
         self._closed = False
         self.compiled: Compiled | None = None
+        self.simulated: Any = None
         hello = self._session.hello
         self.shape = CoreShape(
             neurons=hello.neurons, inputs=hello.inputs, lanes=hello.lanes,
@@ -244,6 +248,25 @@ class Board:
             results.append(Result(seed=seed, wall_s=wall_s, inputs=spikes, initial_state=begin,
                                   **vars(gathered), **common))
         return results
+
+    def waves(self, path: str | Path, *, neurons: Sequence[int] | None = None,
+              ticks: tuple[int | None, int | None] = (None, None),
+              ) -> AbstractContextManager[dict[str, Any]]:
+        """Record what a virtual board does inside a ``with``: docs/waves.md.
+
+        Parameters
+        ----------
+        path : a ``.fst`` or ``.vcd`` file; a save file for GTKWave, ``.gtkw``, goes beside it.
+        neurons : those that are recorded; without them, the first 16.
+        ticks : the first tick that is recorded, and the first that no longer is.
+
+        Raises
+        ------
+        InputError
+            On any other board, before :meth:`load`, or for neurons and ticks that do not exist.
+        """
+        from ionspike.host.waves import recorded
+        return recorded(self, Path(path), neurons, ticks)
 
     def _begins(self, seeds: Sequence[int | None], reset: bool,
                 jitter: bool) -> list[NDArray[np.uint16] | None]:

@@ -1,6 +1,7 @@
 """``ionspike run``: spikes in, spikes out."""
 
 import argparse
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from ionspike.host.console import Bar, emit, note
 from ionspike.host.errors import InputError, LossError
 from ionspike.host.network import Network
 from ionspike.host.spikes import Spikes
+from ionspike.host.waves import DEFAULT_NEURONS, check_file
 from ionspike.spec.wire import Policy
 
 __all__ = ["add"]
@@ -36,6 +38,13 @@ def add(verbs: Any) -> None:
                         help="of a free-running tick; without it, the network's")
     parser.add_argument("--policy", choices=[p.name.lower() for p in Policy], default="drop",
                         help="what happens to late events (default %(default)s)")
+    group = parser.add_argument_group("waves", "of the virtual board, for GTKWave or Surfer")
+    group.add_argument("--waves", metavar="FILE.fst", help="record neurons, core, link and pins; "
+                       ".fst or .vcd, and a .gtkw save file beside it")
+    group.add_argument("--waves-neurons", metavar="N,N,...", help="neurons that are recorded; "
+                       f"without them, those of --probe, else the first {DEFAULT_NEURONS}")
+    group.add_argument("--waves-ticks", default=":", metavar="FROM:TO",
+                       help="ticks that are recorded, TO not among them; without it, all")
     add_board(parser)
     add_json(parser)
 
@@ -43,7 +52,16 @@ def add(verbs: Any) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     network = Network.load(arguments.network)
     spikes = Spikes.load(arguments.input, dt_s=network.dt_s, width=network.inputs)
-    probes = _probes(arguments.probe)
+    probes = _numbers("--probe", arguments.probe)
+    neurons = probes or None
+    if arguments.waves_neurons is not None:
+        neurons = _numbers("--waves-neurons", arguments.waves_neurons)
+    ticks = _ticks(arguments.waves_ticks)
+    if arguments.waves is not None:
+        check_file(Path(arguments.waves))
+    elif arguments.waves_neurons is not None or arguments.waves_ticks != ":":
+        raise InputError("--waves-neurons and --waves-ticks choose what --waves FILE.fst records, "
+                         "which is missing")
     if arguments.output is not None:
         _writable(Path(arguments.output))
     if spikes.merged:
@@ -51,17 +69,26 @@ def _run(arguments: argparse.Namespace) -> int:
     with open_board(arguments) as board, Bar("running", "ticks") as bar:
         for warning in board.load(network).report.warnings:
             note(f"warning: {warning}")
-        result = board.run(
-            spikes, seed=arguments.seed, probes=probes, digests=arguments.digests,
-            jitter=arguments.jitter, mode=arguments.mode, period_s=arguments.period,
-            policy=Policy[arguments.policy.upper()], progress=bar)
+        waves = nullcontext(None) if arguments.waves is None else board.waves(
+            arguments.waves, neurons=neurons, ticks=ticks)
+        with waves as written:
+            result = board.run(
+                spikes, seed=arguments.seed, probes=probes, digests=arguments.digests,
+                jitter=arguments.jitter, mode=arguments.mode, period_s=arguments.period,
+                policy=Policy[arguments.policy.upper()], progress=bar)
     if arguments.output is not None:
         result.save(arguments.output)
     facts = {**result.summary(), "output_counts": result.output_counts.tolist(),
-             "merged": spikes.merged, "output": arguments.output}
+             "merged": spikes.merged, "output": arguments.output, "waves": written}
     lines = result_lines(result)
     if arguments.output is not None:
         lines.append(f"written to {arguments.output}")
+    if written is not None:
+        lines.append(f"waves in {written['path']}, {written['bytes'] / 1e6:.2f} MB; to see them: "
+                     f"gtkwave {written['save_file']}")
+        if not written["complete"]:
+            note(f"warning: the waves end after {written['changes']:,} changes; bound them with "
+                 f"--waves-ticks or --waves-neurons")
     emit(facts, lines, arguments.json)
     if result.losses:
         raise LossError("data were lost or late: "
@@ -69,11 +96,22 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _probes(text: str) -> list[int]:
+def _numbers(option: str, text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
-        raise InputError(f"--probe takes numbers of neurons with commas between, "
+        raise InputError(f"{option} takes numbers of neurons with commas between, "
+                         f"not {text!r}") from None
+
+
+def _ticks(text: str) -> tuple[int | None, int | None]:
+    first, colon, last = text.partition(":")
+    try:
+        if not colon:
+            raise ValueError
+        return int(first) if first else None, int(last) if last else None
+    except ValueError:
+        raise InputError(f"--waves-ticks takes FROM:TO, either of which may be missing, "
                          f"not {text!r}") from None
 
 

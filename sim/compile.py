@@ -29,6 +29,7 @@ __all__ = ["CompileError", "build", "find_compiler"]
 _PORTS = {"clk": "input", "rst": "input", "uart_rx": "input", "uart_tx": "output"}
 
 _HARNESS = Path(__file__).with_name("virtual.cpp")
+_WATCH = Path(__file__).with_name("watch.h")
 
 # Measured on the board's top, clocks/s: -O1 0.9, -O2 1.1, -O3 0.8 million (benchmarks/virtual_board.py).
 _FLAGS = ["-std=c++17", "-O2", "-shared", "-fPIC", "-DNDEBUG", "-w"]
@@ -76,7 +77,7 @@ def build(top: Any, *, identity: str | None = None,
     compiler = find_compiler()
     text = _convert(top) if identity is None else None
     design = text or cache.digest(str(identity), version("amaranth"), *_gateware_sources())
-    key = cache.digest(design, _HARNESS.read_text(), version("pyosys"), *_FLAGS, *compiler,
+    key = cache.digest(design, _HARNESS.read_text(), _WATCH.read_text(), version("pyosys"), *_FLAGS, *compiler,
                        compiler_version(compiler))
     models = cache.folder("models")
     library = models / f"{key[:32]}.so"
@@ -136,8 +137,10 @@ def _compile(text: str, compiler: list[str], folder: Path, progress: Callable[[s
     pyosys = find_spec("pyosys")
     assert pyosys is not None and pyosys.origin is not None
     runtime = Path(pyosys.origin).parent / "share/include/backends/cxxrtl/runtime"
+    source = (folder / "top.cpp").read_text()
+    (folder / "signals.inc").write_text(_signals(source))
     # A design whose wires feed back needs its inputs settled before the clock's edge.
-    settle = "converged = false" in (folder / "top.cpp").read_text()
+    settle = "converged = false" in source
     output = folder / "model.so"
     command = [*compiler, *_FLAGS, f"-DSETTLE={settle:d}", "-I", str(runtime), "-I", str(folder),
                "-o", str(output), str(_HARNESS)]
@@ -147,6 +150,23 @@ def _compile(text: str, compiler: list[str], folder: Path, progress: Callable[[s
     # The loader ignores what follows the library, and a torn file cannot carry the right digest.
     data = output.read_bytes()
     output.write_bytes(data + hashlib.sha256(data).digest())
+
+
+def _signals(source: str) -> str:
+    """What of the top level's struct can be watched, as entries of sim/watch.h."""
+    start = source.index("struct p_top : ")
+    struct = source[start:source.index("\n};", start)]
+    kinds = {"wire": "WIRE", "value": "PIN", "memory": "MEMORY"}
+    found = re.findall(r"^\t(?:/\*\w+\*/ )?(wire|value|memory)<(\d+)> (?:memory_)?(p_\w+)\b",
+                       struct, re.MULTILINE)
+    return "".join(f'{kinds[kind]}("{_demangled(name)}", {"memory_" * (kind == "memory")}{name}, '
+                   f"{bits})\n" for kind, bits, name in found if int(bits))
+
+
+def _demangled(name: str) -> str:
+    """The gateware's name of what Yosys calls ``p_a_2e_b__c``."""
+    return re.sub(r"_(?:_|([0-9a-f]{2})_)", lambda match: chr(int(match[1], 16)) if match[1]
+                  else "_", name.removeprefix("p_"))
 
 
 def _intact(library: Path) -> bool:

@@ -7,12 +7,18 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <mutex>
 #include <poll.h>
+#include <string>
+#include <thread>
 #include <unistd.h>
+#include <vector>
 
 #include "top.cpp"
 
 namespace {
+
+#include "watch.h"
 
 using Queue = std::deque<uint8_t>;
 
@@ -95,6 +101,9 @@ struct Model {
     std::atomic<uint32_t> divisor;
     std::atomic<uint64_t> cycles{0};
     std::atomic<bool> stopping{false};
+    Recorder recorder;
+    std::mutex running;
+    std::atomic<int> waiting{0};
     uint64_t still = 0;     // clocks since the line or the board last had something to do
 
     explicit Model(uint32_t divisor) : divisor(divisor) {
@@ -119,11 +128,20 @@ struct Model {
     }
 
     uint64_t run(uint64_t limit, size_t until) {
+        return recorder.on ? advance<true>(limit, until) : advance<false>(limit, until);
+    }
+
+    template<bool watched> uint64_t advance(uint64_t limit, size_t until) {
         uint64_t done = 0;
         const uint32_t divisor = this->divisor;
+        const uint64_t begun = cycles;
         for (; done < limit && from_board.queue.size() < until; ++done) {
             top.p_uart__rx.data[0] = to_board.step(divisor);
             clock();
+            if (watched && recorder.on) {
+                recorder.before(begun + done);
+                recorder.after(begun + done + 1);
+            }
             from_board.step(top.p_uart__tx.data[0], divisor);
             bool moving = to_board.busy() || from_board.busy() || !idle_pin(top, 0);
             still = moving ? 0 : still + 1;
@@ -150,6 +168,8 @@ struct Model {
 
             bool asleep = quiet() || from_board.queue.size() >= kQueued;
             if (!asleep) {
+                while (waiting) std::this_thread::yield();
+                std::lock_guard<std::mutex> lock(running);
                 auto start = std::chrono::steady_clock::now();
                 run(slice, SIZE_MAX);
                 auto time = std::chrono::steady_clock::now() - start;
@@ -175,6 +195,22 @@ struct Model {
         }
         return 0;
     }
+
+    const Signal *find(const std::vector<Signal> &signals, const char *name) {
+        for (const Signal &signal : signals) if (name == std::string(signal.name)) return &signal;
+        return nullptr;
+    }
+};
+
+// Keeps the serving thread out; a mutex alone would let it in again before anybody else.
+struct Pause {
+    Model &model;
+    explicit Pause(Model *model) : model(*model) {
+        ++model->waiting;
+        model->running.lock();
+        --model->waiting;
+    }
+    ~Pause() { model.running.unlock(); }
 };
 
 }  // namespace
@@ -208,5 +244,32 @@ void model_run_bare(Model *model, uint64_t limit) {
 
 int model_serve(Model *model, int terminal, int wake) { return model->serve(terminal, wake); }
 void model_stop(Model *model) { model->stopping = true; }
+
+// Calls back with each signal's name, bits and words.
+void model_signals(Model *model, void (*tell)(const char *, uint32_t, size_t)) {
+    for (const Signal &s : signals_of(model->top)) tell(s.name, s.bits, s.words);
+}
+
+int model_watch(Model *model, const char *name, size_t word, uint32_t shift, uint32_t bits,
+                int at_rest) {
+    Pause pause(model);
+    auto signals = signals_of(model->top);
+    const Signal *signal = model->find(signals, name);
+    return signal && model->recorder.add(*signal, word, shift, bits, at_rest);
+}
+
+int model_watch_start(Model *model, const char *tick, const char *busy, uint32_t from, uint32_t to,
+                      int file, uint64_t most) {
+    Pause pause(model);
+    auto signals = signals_of(model->top);
+    const Signal *a = model->find(signals, tick), *b = model->find(signals, busy);
+    if (a && b) model->recorder.start(*a, *b, from, to, file, most);
+    return a && b;
+}
+
+int model_watch_stop(Model *model) {
+    Pause pause(model);
+    return model->recorder.stop();
+}
 
 }

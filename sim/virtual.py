@@ -42,7 +42,14 @@ _FUNCTIONS = {
     "model_run_bare": (None, (ctypes.c_uint64,)),
     "model_serve": (ctypes.c_int, (ctypes.c_int, ctypes.c_int)),
     "model_stop": (None, ()),
+    "model_signals": (None, (ctypes.c_void_p,)),
+    "model_watch": (ctypes.c_int, (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint32,
+                                   ctypes.c_uint32, ctypes.c_int)),
+    "model_watch_start": (ctypes.c_int, (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint32,
+                                         ctypes.c_uint32, ctypes.c_int, ctypes.c_uint64)),
+    "model_watch_stop": (ctypes.c_int, ()),
 }
+_TELL = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_size_t)
 
 
 def library(shape: CoreShape = DEFAULT_SHAPE, divisor: int = DEFAULT_DIVISOR, *,
@@ -144,6 +151,54 @@ class Model:
 
     def stop(self) -> None:
         self._library.model_stop(self._model)
+
+    # Unlike all else, the following may be used while another thread runs the model.
+
+    def signals(self) -> dict[str, tuple[int, int]]:
+        """What can be watched: names in the gateware, and how many bits and words each has."""
+        found = {}
+
+        def tell(name: bytes, bits: int, words: int) -> None:
+            found[name.decode()] = (bits, words)
+
+        self._library.model_signals(self._model, _TELL(tell))
+        return found
+
+    def watch(self, name: str, *, word: int = 0, low: int = 0, bits: int = 1,
+              at_rest: bool = False) -> None:
+        """One more signal whose changes :meth:`watch_start` logs; they are numbered from 0.
+
+        Parameters
+        ----------
+        word : of a memory.
+        low, bits : the part of it that counts, up to 64 bits.
+        at_rest : whether it is looked at only while the ``busy`` signal is zero.
+        """
+        if not self._library.model_watch(self._model, name.encode(), word, low, bits, at_rest):
+            raise LookupError(f"the model has no {bits} bits from {low} on in word {word} of {name}")
+
+    def watch_start(self, tick: str, busy: str, ticks: tuple[int, int], file: int,
+                    most: int) -> None:
+        """Log changes to a file, as pairs of 64-bit integers: clock and 16 bits of number; value.
+
+        Parameters
+        ----------
+        tick, busy : names of the signals that say which tick it is, and that there is no rest.
+        ticks : the first tick that is logged, and the first that no longer is.
+        file : its descriptor; it must not be closed before :meth:`watch_stop`.
+        most : changes after which nothing more is logged.
+        """
+        last = (1 << 32) - 1
+        if not self._library.model_watch_start(self._model, tick.encode(), busy.encode(),
+                                               ticks[0], min(ticks[1], last), file, most):
+            raise LookupError(f"the model has no signal {tick} or {busy}")
+
+    def watch_stop(self) -> bool:
+        """Stop logging and forget what was watched; returns whether all changes are in the log."""
+        error = self._library.model_watch_stop(self._model)
+        if error > 0:
+            raise OSError(error, f"the waves do not fit the disk: {os.strerror(error)}")
+        return not error
 
 
 class SimPort:
