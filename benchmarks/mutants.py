@@ -119,7 +119,7 @@ MUTANTS = [Mutant(*fields) for fields in (
      "resume.eq(resume_at), position.eq(0)]", "resume.eq(resume_at)]"),
     ("interpreter", "ticks shut out the host", " & ~(ticked & self.i.valid)", ""),
 
-    ("registers", "counters wrap", "total[:16] | total[16].replicate(16)", "total[:16]"),
+    ("registers", "counters do not stop", "amount & ~count[-1]", "amount"),
     ("registers", "halt has no effect", "self.control.free_running.eq(0)",
      "self.control.free_running.eq(self.control.free_running)"),
     ("ticker", "the period is a clock longer", "count >= self.period", "count > self.period"),
