@@ -220,9 +220,11 @@ def test_writes_between_ticks_change_what_they_name_and_nothing_else(firing):
 
 
 def test_lfsr_of_zero_steps_to_one(board):
+    board.set("groups_used", 1)
     board(*codec.write(wire.register("lfsr_0").offset, np.zeros(4, np.uint16)))
     board(bytes([Op.ADVANCE, 1, 0]))
     reference = Board()
+    reference.set("groups_used", 1)
     reference(*codec.write(wire.register("lfsr_0").offset, np.zeros(4, np.uint16)))
     reference(bytes([Op.EVENTS, 0, 0, 255]))
     states = [[each.register(f"lfsr_{k}") for k in range(4)] for each in (board, reference)]
