@@ -1,3 +1,6 @@
+from functools import reduce
+from operator import or_
+
 from amaranth import *
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -11,7 +14,7 @@ from ionspike.hdl.spikes import Expander, SpikeBuffer, group_layout
 from ionspike.hdl.synapse import Synapses
 from ionspike.spec import formats as fmt
 from ionspike.spec.shape import CoreShape
-from ionspike.spec.wire import COEFFICIENT, STATE_STRIDE, Space
+from ionspike.spec.wire import AUX_REGISTERS, COEFFICIENT, REGISTERS, STATE_STRIDE, Space
 
 __all__ = ["Core"]
 
@@ -44,9 +47,9 @@ class Core(wiring.Component):
     expand : :py:`In(1)`
     spikes_done, spike_count : :py:`Out`
     digest, lfsr : :py:`Out(32)`, :py:`Out(64)`
-    lfsr_load : :py:`In(4)`, from the bus's ``w_data``
+    lfsr_load : :py:`In(1)`, from the bus's ``w_data``
     bus : :py:`In(BusSignature)`
-        Serves every space but the registers.
+        Serves every space, of the registers what a host has written to them.
     groups_used, kf, kr, kb, scale, r_max, spike_level, r_noise : registers
     word, saturated : strobes to be counted
     """
@@ -68,7 +71,7 @@ class Core(wiring.Component):
             "spike_count": Out(range(shape.neurons + 1)),
             "digest": Out(32),
             "lfsr": Out(fmt.LFSR_WIDTH),
-            "lfsr_load": In(fmt.LFSR_WIDTH // 16),
+            "lfsr_load": In(1),
             "bus": In(BusSignature),
             "groups_used": In(range(shape.groups + 1)),
             "kf": In(fmt.KF_BITS), "kr": In(fmt.KR_BITS), "kb": In(fmt.KB_BITS),
@@ -174,10 +177,15 @@ class Core(wiring.Component):
             return Mux(chosen[space] & bus.write & self.idle, C(1, width) << part, 0)[:width]
 
         chunk_bits = lane_bits - 1
+        assert AUX_REGISTERS % 32 == 0
+        kept = Signal()
+        m.d.comb += kept.eq(chosen[Space.REGISTERS] & ~bus.offset[5:].any())
         m.d.comb += [
-            neuron.access.eq(self.idle), neuron.table_addr.eq(bus.offset),
+            neuron.access.eq(self.idle),
+            # What is written to the registers is kept in a part of a table that nothing else uses.
+            neuron.table_addr.eq(Mux(kept, AUX_REGISTERS | bus.offset[:5], bus.offset)),
             neuron.feedback_write.eq(strobe(Space.FEEDBACK, 1, 0)),
-            neuron.aux_write.eq(strobe(Space.AUX, 1, 0)),
+            neuron.aux_write.eq(strobe(Space.AUX, 1, 0) | (kept & bus.write & self.idle)),
             neuron.w_data.eq(bus.w_data),
             synapses.access.eq(self.idle), synapses.w_data.eq(bus.w_data),
             synapses.bus_addr.eq(Mux(chosen[Space.FANOUT], bus.offset >> 1,
@@ -204,6 +212,13 @@ class Core(wiring.Component):
             m.d.comb += [s_write.addr.eq(writing), s_write.data.eq(neuron.o),
                          s_write.en.eq(neuron.o_valid.replicate(3))]
         with m.Switch(bus.space):
+            with m.Case(Space.REGISTERS):
+                # Low half of the registers, but for those that are not only written.
+                live = [r.offset for r in REGISTERS if r.is_live]
+                with m.If(kept & ~reduce(or_, (bus.offset[:5] == k for k in live if k < 32))):
+                    m.d.sync += bus.r_data.eq(neuron.aux_data)
+                with m.Else():
+                    m.d.sync += bus.r_data.eq(0)
             with m.Case(Space.FEEDBACK):
                 m.d.sync += bus.r_data.eq(neuron.feedback_data)
             with m.Case(Space.AUX):

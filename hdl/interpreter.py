@@ -102,8 +102,12 @@ class Interpreter(wiring.Component):
                      go.eq(~self.control.free_running | self.due)]
         COMMAND, STAMPED, EVENTS = 0, 1, 2
 
-        position = Signal(range(shape.inputs + 256))
-        beyond, discard, was_late = Signal(), Signal(), Signal()
+        # Stays where it is once it is beyond all inputs.
+        position, beyond = Signal(range(shape.inputs + 256)), Signal()
+        forward = Signal(8)
+        with m.If(~beyond):
+            m.d.sync += position.eq(position + forward)
+        discard, was_late = Signal(), Signal()
         ticked = Signal()
         bits, bit = Signal(8), Signal(3)
         m.d.comb += [beyond.eq(position >= shape.inputs), self.events.payload.eq(position)]
@@ -116,7 +120,8 @@ class Interpreter(wiring.Component):
         probe = Signal(7)
         probed = Signal(range(shape.neurons))
         part = Signal(2)
-        m.d.comb += [self.bus.space.eq(address[20:]), self.bus.offset.eq(address[:20])]
+        m.d.comb += [self.bus.space.eq(address[20:]), self.bus.offset.eq(address[:20]),
+                     self.bus.w_data.eq(Cat(word[:8], self.i.payload))]
 
         def begin_tick(resume_at):
             m.d.comb += [self.start.eq(1), self.take.eq(1)]
@@ -207,7 +212,7 @@ class Interpreter(wiring.Component):
                         m.next = "WriteHigh"
 
             with m.State("WriteHigh"):
-                m.d.comb += [self.busy.eq(0), self.bus.w_data.eq(Cat(word[:8], self.i.payload))]
+                m.d.comb += self.busy.eq(0)
                 with m.If(abort):
                     m.next = "Command"
                 with m.Else():
@@ -256,15 +261,13 @@ class Interpreter(wiring.Component):
                     with m.If(self.i.payload == LIST_END):
                         end_events()
                     with m.Else():
-                        with m.If(~beyond):
-                            m.d.sync += position.eq(position + self.i.payload)
+                        m.d.comb += forward.eq(self.i.payload)
                         with m.If(self.i.payload != LIST_SKIP):
                             m.next = "ListEvent"
 
             with m.State("ListEvent"):
                 with m.If(event()):
-                    with m.If(~beyond):
-                        m.d.sync += position.eq(position + 1)
+                    m.d.comb += forward.eq(1)
                     m.next = "ListByte"
 
             with m.State("MapByte"):
@@ -285,8 +288,7 @@ class Interpreter(wiring.Component):
                     m.d.comb += step.eq(1)
                 with m.If(step):
                     m.d.sync += [bits.eq(bits >> 1), bit.eq(bit + 1)]
-                    with m.If(~beyond):
-                        m.d.sync += position.eq(position + 1)
+                    m.d.comb += forward.eq(1)
                     with m.If(bit == 7):
                         m.next = "MapByte"
 
@@ -373,14 +375,13 @@ class Interpreter(wiring.Component):
                 m.d.comb += self.expand.eq(1)
                 with m.If(self.spikes.valid):
                     m.d.comb += sending.eq(1)
-                    with m.If(delta >= LIST_SKIP):
-                        m.d.comb += self.o.payload.eq(LIST_SKIP)
-                        with m.If(taken):
-                            m.d.sync += after.eq(after + LIST_SKIP)
-                    with m.Else():
-                        m.d.comb += [self.o.payload.eq(delta), self.spikes.ready.eq(taken)]
-                        with m.If(taken):
-                            m.d.sync += after.eq(self.spikes.payload + 1)
+                    skip = Signal()
+                    m.d.comb += [skip.eq(delta >= LIST_SKIP),
+                                 self.o.payload.eq(Mux(skip, LIST_SKIP, delta)),
+                                 self.spikes.ready.eq(taken & ~skip)]
+                    with m.If(taken):
+                        m.d.sync += after.eq(Mux(skip, after, self.spikes.payload)
+                                             + Mux(skip, LIST_SKIP, 1))
                 with m.Elif(self.spikes_done):
                     m.d.comb += [sending.eq(1), self.o.payload.eq(LIST_END)]
                     with m.If(taken):

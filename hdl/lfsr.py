@@ -13,7 +13,7 @@ class LFSR(wiring.Component):
     ``b[t] = b[t-64] ^ b[t-63] ^ b[t-61] ^ b[t-60]``; bit k of the state is ``b[t-1-k]``. The word
     of an advance is the low ``LFSR_LEAP`` bits of the state after it, so no bit is used twice.
     Every new bit is one XOR of four, since the leap is shorter than the shortest tap. A state of
-    zero, which only a load can make, advances to one. Golden model: :mod:`ionspike.sim.lfsr`.
+    zero, which only loads can make, advances to one. Golden model: :mod:`ionspike.sim.lfsr`.
 
     One leap per cycle; the word is there on the following cycle.
 
@@ -21,15 +21,16 @@ class LFSR(wiring.Component):
     -------
     advance : :py:`In(1)`
         Leap.
-    load : :py:`In(4)`
-        Write :py:`data` to these 16-bit parts of the state; not together with ``advance``.
+    load : :py:`In(1)`
+        Leap, and take :py:`data` for the new bits; not together with ``advance``. Four loads,
+        highest bits first, set the state.
     data : :py:`In(16)`
     state : :py:`Out(64)`
     """
 
     advance: In(1)
-    load: In(LFSR_WIDTH // 16)
-    data: In(16)
+    load: In(1)
+    data: In(LFSR_LEAP)
     state: Out(LFSR_WIDTH, init=1)
 
     def elaborate(self, platform):
@@ -39,12 +40,8 @@ class LFSR(wiring.Component):
                for k in range(LFSR_LEAP)]
         stuck = Signal()
         m.d.comb += stuck.eq(self.state == 0)
-        with m.If(self.advance):
-            m.d.sync += self.state.eq(Cat(*reversed(new), self.state[:-LFSR_LEAP]))
-            with m.If(stuck):
-                m.d.sync += self.state.eq(1)
-        for k in range(LFSR_WIDTH // 16):
-            with m.If(self.load[k]):
-                m.d.sync += self.state[16 * k:16 * k + 16].eq(self.data)
+        low = Mux(self.load, self.data, Mux(stuck, 1, Cat(*reversed(new))))
+        with m.If(self.advance | self.load):
+            m.d.sync += self.state.eq(Cat(low[:LFSR_LEAP], self.state[:-LFSR_LEAP]))
 
         return m

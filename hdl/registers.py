@@ -13,17 +13,18 @@ _LFSR = [f"lfsr_{k}" for k in range(LFSR_WIDTH // 16)]
 
 
 class RegisterFile(wiring.Component):
-    """The registers of :data:`ionspike.spec.wire.REGISTERS`, all readable, and the counters.
+    """The registers of :data:`ionspike.spec.wire.REGISTERS`, and the counters.
 
-    Counters stop at their largest value instead of wrapping.
+    Those that only a host changes are read from elsewhere, ``wire.AUX_REGISTERS``. Counters stop at
+    ``wire.COUNTER_LIMIT`` instead of wrapping: one bit tells that they have.
 
     Members
     -------
     bus : :py:`In(BusSignature)`
-        Answers READ_LATENCY clocks after the address; zero for every other space.
+        Answers READ_LATENCY clocks after the address; zero for what is not read here.
     *name* : :py:`Out(width)`
         Every writable register but the LFSR's.
-    lfsr : :py:`In(64)`, lfsr_load : :py:`Out(4)`
+    lfsr : :py:`In(64)`, lfsr_load : :py:`Out(1)`
     tick, digest : :py:`In(32)`
     word : :py:`In(1)`
     *counter* : :py:`In(amount)`
@@ -39,7 +40,7 @@ class RegisterFile(wiring.Component):
             "bus": In(BusSignature),
             **{r.name: Out(r.width, init=r.init) for r in self._written if r.name != "control"},
             "control": Out(data.StructLayout(dict(CONTROL))),
-            "lfsr": In(LFSR_WIDTH), "lfsr_load": Out(len(_LFSR)),
+            "lfsr": In(LFSR_WIDTH), "lfsr_load": Out(1),
             "tick": In(32), "digest": In(32), "word": In(1),
             **{name: In(saturated_bits if name == "saturated" else 1) for name, _ in COUNTERS},
             "clear_counters": In(1), "halt": In(1)})
@@ -61,7 +62,7 @@ class RegisterFile(wiring.Component):
                   "words_low": words[:16], "words_high": words[16:]}
         with m.If(self.clear_counters):
             m.d.sync += words.eq(0)
-        with m.Elif(self.word & ~words.all()):
+        with m.Elif(self.word & ~words[-1]):
             m.d.sync += words.eq(words + 1)
         for name, _ in COUNTERS:
             # A register, for strobes come at the end of long paths.
@@ -70,30 +71,41 @@ class RegisterFile(wiring.Component):
             m.d.sync += amount.eq(strobe)
             values[name] = count = Signal(16, name=f"count_{name}")
             if len(amount) == 1:
-                with m.If(amount & ~count.all()):
+                with m.If(amount & ~count[-1]):
                     m.d.sync += count.eq(count + 1)
             else:
-                total = Signal(17)
+                total = Signal(16)
                 m.d.comb += total.eq(count + amount)
-                m.d.sync += count.eq(total[:16] | total[16].replicate(16))
+                with m.If(~count[-1]):
+                    m.d.sync += count.eq(total)
+                    # It may step over the limit.
+                    with m.If(total[-1]):
+                        m.d.sync += count[:-1].eq(0)
             with m.If(self.clear_counters):
                 m.d.sync += count.eq(0)
 
         for register in self._written:
-            values[register.name] = member = getattr(self, register.name)
+            member = Value.cast(getattr(self, register.name))
+            if not register.is_live:
+                # Without a reset, they fit into the multipliers that they feed.
+                assert not register.init
+                kept = Signal(register.width, name=f"{register.name}_kept", reset_less=True)
+                m.d.comb += member.eq(kept)
+                member = kept
             with m.If(write & (offset == register.offset)):
-                m.d.sync += Value.cast(member).eq(self.bus.w_data)
+                m.d.sync += member.eq(self.bus.w_data)
+        values["control"] = self.control
         for k, name in enumerate(_LFSR):
             values[name] = self.lfsr[16 * k:16 * k + 16]
-            m.d.comb += self.lfsr_load[k].eq(
-                write & (offset == find(name).offset))
+        first = find(_LFSR[0]).offset
+        assert first % len(_LFSR) == 0
+        m.d.comb += self.lfsr_load.eq(write & (offset[2:] == first >> 2))
 
-        # Two stages, like the memories: an address may change every READ_LATENCY clocks.
-        picked = Signal(16)
-        m.d.sync += picked.eq(0)
+        # A clock sooner than the core's memories, whose addresses stay for READ_LATENCY clocks.
+        m.d.sync += self.bus.r_data.eq(0)
         # In two steps, which takes fewer cells than one choice among all.
         low, rows = offset[:3], {}
-        for register in REGISTERS:
+        for register in filter(lambda r: r.is_live, REGISTERS):
             rows.setdefault(register.offset >> 3, []).append(register)
         for high, row in rows.items():
             value = Signal(16, name=f"row_{high}")
@@ -101,7 +113,6 @@ class RegisterFile(wiring.Component):
                 for register in row:
                     with m.Case(register.offset & 7):
                         m.d.comb += value.eq(Value.cast(values[register.name]))
-            with m.If(offset[3:] == high):
-                m.d.sync += picked.eq(value)
-        m.d.sync += self.bus.r_data.eq(Mux(chosen, picked, 0))
+            with m.If(chosen & (offset[3:] == high)):
+                m.d.sync += self.bus.r_data.eq(value)
         return m

@@ -33,14 +33,14 @@ class Ticker(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        count = Signal(24)
+        count = Signal(24, init=1)      # of the clock that is running
         m.d.sync += self.overrun.eq(0)
         with m.If(self.take):
             m.d.sync += self.due.eq(0)
         with m.If(~self.run):
-            m.d.sync += [count.eq(0), self.due.eq(0)]
-        with m.Elif(count + 1 >= self.period):
-            m.d.sync += [count.eq(0), self.due.eq(1)]
+            m.d.sync += [count.eq(1), self.due.eq(0)]
+        with m.Elif(count >= self.period):
+            m.d.sync += [count.eq(1), self.due.eq(1)]
             m.d.sync += self.overrun.eq(self.busy | (self.due & ~self.take))
         with m.Else():
             m.d.sync += count.eq(count + 1)

@@ -212,7 +212,8 @@ class Board:
                         yield from codec.write(address, words)
                 if state is not None:
                     yield from codec.write(wire.address(wire.Space.REGISTERS, STATUS_OFFSET),
-                                           np.array([state], "<u8").view("<u2"))
+                                           # Highest bits first: the LFSR shifts.
+                                           np.array([state], ">u8").view(">u2"))
                 yield from self._set("control", control)
                 yield from self._ticks(compiled, spikes, 0 if reset else self._session.tick)
                 yield from self._set("control", 0)

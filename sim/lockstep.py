@@ -53,8 +53,8 @@ class CoreDriver:
                 ctx.set(bus.w_data, word)
                 await ctx.tick()
         ctx.set(bus.write, 0)
-        for k in range(4):
-            ctx.set(core.lfsr_load, 1 << k)
+        ctx.set(core.lfsr_load, 1)
+        for k in reversed(range(4)):
             ctx.set(bus.w_data, lfsr >> 16 * k & 0xFFFF)
             await ctx.tick()
         ctx.set(core.lfsr_load, 0)

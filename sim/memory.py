@@ -11,10 +11,13 @@ from ionspike.spec import formats as fmt
 from ionspike.spec.shape import CoreShape
 from ionspike.spec.wire import (
     AUX_PROBES,
+    AUX_REGISTERS,
+    COUNTER_LIMIT,
     COUNTERS,
     OFFSET_BITS,
     REGISTERS,
     STATE_STRIDE,
+    WORDS_LIMIT,
     Space,
     register,
 )
@@ -153,17 +156,17 @@ class BoardMemory:
                 self._stale = True
 
     def _write_register(self, offset: int, value: int) -> None:
+        if offset < 32:
+            self._memory[Space.AUX][AUX_REGISTERS + offset] = value
         entry = _BY_OFFSET.get(offset)
         if entry is None or entry.access != "rw":
             return
-        value &= (1 << entry.width) - 1
         if entry.name.startswith("lfsr_"):
-            shift = 16 * int(entry.name[-1])
             core = self.core
-            lfsr = int(core.lfsr[0]) & ~(0xFFFF << shift) | value << shift
+            lfsr = int(core.lfsr[0]) << 16 & (1 << fmt.LFSR_WIDTH) - 1 | value
             core.lfsr = np.array([lfsr], np.uint64)
             return
-        self.registers[entry.name] = value
+        self.registers[entry.name] = value & (1 << entry.width) - 1
         if entry.name in _CONSTANTS:
             self._stale = True
 
@@ -189,19 +192,22 @@ class BoardMemory:
 
     def _read_register(self, offset: int) -> int:
         entry = _BY_OFFSET.get(offset)
+        if offset < 32 and (entry is None or not entry.is_live):
+            return int(self._memory[Space.AUX][AUX_REGISTERS + offset])
         if entry is None:
             return 0
         core, name = self.core, entry.name
         if name.startswith("lfsr_"):
             return int(core.lfsr[0]) >> 16 * int(name[-1]) & 0xFFFF
-        for prefix, value in (("tick", core.tick), ("words", core.counters["words"]),
+        for prefix, value in (("tick", core.tick),
+                              ("words", min(WORDS_LIMIT, int(core.counters["words"]))),
                               ("digest", self.digest)):
             if name in (f"{prefix}_low", f"{prefix}_high"):
                 return int(value) >> (16 if name.endswith("high") else 0) & 0xFFFF
         if offset >= register(COUNTERS[0][0]).offset:
             counters = {**self._link_counters(), **self.counters,
                         "saturated": core.counters["saturated"]}
-            return min(0xFFFF, int(counters.get(name, 0)))
+            return min(COUNTER_LIMIT, int(counters.get(name, 0)))
         return self.registers[name]
 
     def _state_places(self, offset: int, words: NDArray[np.uint16]) -> tuple[

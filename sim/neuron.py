@@ -123,6 +123,8 @@ class Neuron:
         for name in ("f", "r", "g", "on"):      # so that reshaping them makes no copies
             setattr(s, name, np.ascontiguousarray(getattr(s, name)))
         spikes = np.empty(s.f.shape, bool)
+        if not spikes.size:     # a board before anything is loaded
+            return spikes
         arrays: list[NDArray[Any]] = [s.f, s.r, s.g, s.on, acc, words, spikes]
         arrays = [x.reshape(-1, x.shape[-1]) for x in arrays]
         trials = max(1, _CHUNK // arrays[0].shape[1])

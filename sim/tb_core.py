@@ -84,8 +84,8 @@ class Bench:
             for k, word in enumerate(words.tolist()):
                 await self.step(bus__offset=offset + k, bus__w_data=word)
         dut.bus__write.value = 0
-        for k in range(4):
-            await self.step(lfsr_load=1 << k, bus__w_data=lfsr >> 16 * k & 0xFFFF)
+        for k in reversed(range(4)):
+            await self.step(lfsr_load=1, bus__w_data=lfsr >> 16 * k & 0xFFFF)
         dut.lfsr_load.value = 0
         self.model = Model(image, [lfsr])
         self.counted = self.counters()

@@ -149,7 +149,7 @@ class Space(IntEnum):
 
     REGISTERS = 0
     FEEDBACK = 1    # h table
-    AUX = 2         # noise table; from AUX_PROBES on, the neurons that are probed
+    AUX = 2         # noise table; AUX_REGISTERS; from AUX_PROBES on, the neurons that are probed
     FANOUT = 3      # 2 source + half: descriptors, see CoreShape.descriptor_fields
     COEFFICIENTS = 4    # 2 neuron + half: COEFFICIENT
     STATE = 5       # 4 neuron + k: STATE
@@ -159,6 +159,9 @@ class Space(IntEnum):
 
 OFFSET_BITS = 20
 AUX_PROBES = 128
+#: Every write to the registers is kept here too, at this place + the register's offset: from there
+#: they are read, as wide as they were written, but for those that the board itself changes.
+AUX_REGISTERS = 64
 #: Per-neuron coefficients (name, bits), least significant first; theta is signed.
 COEFFICIENT = (("kg", 12), ("mu", 12), ("theta", 8))
 #: Per-neuron state (name, bits), least significant first: three 16-bit words.
@@ -177,12 +180,19 @@ class Register:
     doc: str
     init: int = 0
 
+    @property
+    def is_live(self) -> bool:
+        """Whether the board itself changes it, so that it is not what was written last."""
+        return self.access == "ro" or self.name == "control" or self.name.startswith("lfsr_")
+
 
 #: Bits of the ``control`` register, lowest first, and their widths.
 CONTROL = (("free_running", 1), ("policy", 2), ("report_digest", 1), ("report_probes", 1),
            ("halt_on_overrun", 1))
 
-#: Saturating counters (name, doc); cleared by CLEAR, in every result.
+#: Counters (name, doc), which stop here instead of wrapping; cleared by CLEAR, in every result.
+COUNTER_LIMIT = 1 << 15
+WORDS_LIMIT = 1 << 31
 COUNTERS = (
     ("saturated", "accumulator additions that were clamped"),
     ("late", "events that came after their tick"),
@@ -197,25 +207,27 @@ COUNTERS = (
 
 REGISTERS = (
     Register(0x00, "control", 6, "rw", "See CONTROL."),
-    Register(0x01, "groups_used", 10, "rw", "Groups of neurons that a tick updates.", 1),
+    Register(0x01, "groups_used", 10, "rw", "Groups of neurons that a tick updates."),
     Register(0x02, "kf", 16, "rw", "Filament loss per tick, 2**-16."),
     Register(0x03, "kr", 16, "rw", "Residue loss per tick, 2**-16."),
     Register(0x04, "kb", 16, "rw", "Filament to residue per tick, 2**-16."),
     Register(0x05, "scale", 15, "rw", "Volts per weight unit, 2**-19 V."),
-    Register(0x06, "r_max", 15, "rw", "Largest residue, 2**-15.", 0x7FFF),
+    Register(0x06, "r_max", 15, "rw", "Largest residue, 2**-15."),
     Register(0x07, "probe_count", 7, "rw", "Neurons listed from AUX_PROBES on."),
-    Register(0x08, "period_low", 16, "rw", "Clocks per free-running tick.", 24000),
+    Register(0x08, "period_low", 16, "rw", "Clocks per free-running tick."),
     Register(0x09, "period_high", 8, "rw", "Bits 16 to 23 of the same."),
     # In the order in which Report.DIGEST sends them.
     Register(0x0A, "digest_low", 16, "ro", "Digest of the last tick's state."),
     Register(0x0B, "digest_high", 16, "ro", "Bits 16 to 31 of the same."),
+    # A write to any of them shifts the LFSR by 16 bits, up, and its low bits become what is written:
+    # all four are written one after the other, bits 48 to 63 first.
     *(Register(0x0C + k, f"lfsr_{k}", 16, "rw", f"LFSR state, bits {16 * k} to {16 * k + 15}.",
                int(k == 0)) for k in range(4)),
     Register(0x10, "tick_low", 16, "ro", "Number of the next tick."),
     Register(0x11, "tick_high", 16, "ro", "Bits 16 to 31 of the same."),
     Register(0x12, "words_low", 16, "ro", "Weight words added up since CLEAR."),
     Register(0x13, "words_high", 16, "ro", "Bits 16 to 31 of the same."),
-    Register(0x14, "spike_level", 12, "rw", "Gate voltage of a spike, 2**-11 V.", 0xFFF),
+    Register(0x14, "spike_level", 12, "rw", "Gate voltage of a spike, 2**-11 V."),
     Register(0x15, "r_noise", 8, "rw", "Noise of the residue, 2**-16 per unit of xi2."),
     *(Register(0x20 + k, name, 16, "ro", doc[0].upper() + doc[1:] + ".")
       for k, (name, doc) in enumerate(COUNTERS)),
@@ -248,7 +260,8 @@ def digest(shape: CoreShape | None = None) -> int:
     """32-bit digest of this contract (without a shape), so that two sides can tell they agree."""
     from ionspike.spec import formats
     parts = [PROTOCOL, MAGIC, PAYLOAD_BYTES, HELLO, LIST_SKIP, LIST_END, OFFSET_BITS, AUX_PROBES,
-             COEFFICIENT, STATE, STATE_STRIDE, CONTROL, COUNTERS,
+             AUX_REGISTERS, COEFFICIENT, STATE, STATE_STRIDE, CONTROL, COUNTERS, COUNTER_LIMIT,
+             WORDS_LIMIT,
              [(r.offset, r.name, r.width, r.access, r.init) for r in REGISTERS],
              [[(e.name, int(e)) for e in enum] for enum in (Kind, Nack, Op, Report, Policy, Space)],
              [(name, getattr(formats, name)) for name in formats.__all__]]

@@ -8,7 +8,7 @@ from ionspike.sim.lockstep import CoreDriver, check, simulate
 from ionspike.sim.stimulus import random_events, random_image, random_seed
 from ionspike.spec import formats as fmt
 from ionspike.spec.shape import DEFAULT_SHAPE, CoreShape
-from ionspike.spec.wire import Space
+from ionspike.spec.wire import OFFSET_BITS, Space
 
 SMALL = CoreShape(neurons=16, inputs=8, words=16, delay_slots=4)
 
@@ -124,12 +124,12 @@ def test_memories_read_back():
         driver = CoreDriver(ctx, core)
         await driver.load(loaded)
         for address, words in loaded.writes():
-            if address >> 20 != Space.REGISTERS:
-                assert await driver.read(Space(address >> 20), list(range(len(words)))) == \
-                    words.tolist()
+            space, first = divmod(address, 1 << OFFSET_BITS)
+            assert await driver.read(Space(space), list(range(first, first + len(words)))) == \
+                words.tolist()
         # What is not there, and what is not the core's.
         assert await driver.read(9, [0, 1, 2]) == await driver.read(
-            Space.REGISTERS, [0, 1, 2]) == [0, 0, 0]
+            Space.REGISTERS, [0, 10, 32]) == [0, 0, 0]
         assert await driver.read(Space.STATE, [3, 7]) == [0, 0]
 
     simulate(core, testbench)

@@ -136,7 +136,8 @@ def free_running(scenario, *, period, policy=Policy.DROP, extra=0):
     async def testbench(ctx):
         board = FreeRunning(ctx, dut)
         ctx.set(dut.o.ready, 1)
-        await board.send(register("period_low", period) + register("period_high", 0)
+        await board.send(register("groups_used", 2) + register("spike_level", 0xFFF)
+                         + register("period_low", period) + register("period_high", 0)
                          + register("control", 1 | policy << 1 | extra))
         await scenario(board)
 

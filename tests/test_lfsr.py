@@ -88,8 +88,8 @@ def run(testbench):
 
 
 async def load(ctx, dut, state):
-    for k in range(4):
-        ctx.set(dut.load, 1 << k)
+    ctx.set(dut.load, 1)
+    for k in reversed(range(4)):
         ctx.set(dut.data, state >> 16 * k & 0xFFFF)
         await ctx.tick()
     ctx.set(dut.load, 0)
