@@ -1,0 +1,241 @@
+// What simulates a netlist, and models of the hard cells in it; see gates.py.
+//
+// Each model has its ports as fields, evaluate(), which sets the outputs from inputs and state, and
+// edge(), which is a rising edge and tells whether the next one may differ though no input does.
+// What a device leaves undefined is made wrong on purpose, so that no design gets away with using it.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace cxxrtl_design {
+
+struct Pin { uint32_t data[1] = {0}; };
+
+struct p_top;
+
+template<size_t kNets, size_t kWords, size_t kFlops, size_t kCells> struct Gates {
+    Pin p_clk, prev_p_clk, p_rst, p_uart__rx, p_uart__tx, p_idle;
+    uint8_t v[kNets] = {};
+    uint64_t dirty[kWords] = {};
+    size_t toggled = 0, edged = 0;
+    uint32_t toggles[kFlops + 1];
+    void (*edges[kCells + 1])(p_top &);
+
+    bool commit() { return false; }
+
+    void mark(const uint32_t *first, const uint16_t *fan, uint32_t net) {
+        for (uint32_t k = first[net]; k < first[net + 1]; ++k)
+            dirty[fan[k] >> 6] |= 1ull << (fan[k] & 63);
+    }
+
+    template<class Top>
+    void set(Top &top, const uint32_t *first, const uint16_t *fan, uint32_t net, uint32_t value) {
+        if (v[net] == value) return;
+        v[net] = value;
+        top.mark(first, fan, net);
+    }
+
+    // A piece marks only pieces after it.
+    template<class Top> void settle(Top &top, void (*const *pieces)(Top &)) {
+        for (size_t word = 0; word < kWords; ++word) {
+            while (dirty[word]) {
+                int bit = __builtin_ctzll(dirty[word]);
+                dirty[word] &= dirty[word] - 1;
+                pieces[word * 64 + bit](top);
+            }
+        }
+    }
+
+    template<class Top> void advance(Top &top, const uint32_t *first, const uint16_t *fan) {
+        for (size_t k = 0; k < toggled; ++k) {
+            v[toggles[k]] ^= 1;
+            mark(first, fan, toggles[k]);
+        }
+        toggled = 0;
+        for (size_t k = 0; k < edged; ++k) edges[k](top);
+        edged = 0;
+    }
+};
+
+// iCE40 block RAM: 256 words of 16 bits, or up to 2048 of 2, in which word W >> m of bits
+// spread over the row is at address row + 256 * part.
+struct Ram40 {
+    const uint32_t read_mode, write_mode;
+    uint32_t RADDR = 0, RE = 0, RCLKE = 0, WADDR = 0, WE = 0, WCLKE = 0, MASK = 0, WDATA = 0;
+    uint32_t RDATA = 0;
+    uint16_t memory[256] = {};
+
+    // Contents are 256 words as hexadecimal digits, the first word first; or nothing.
+    Ram40(uint32_t read_mode, uint32_t write_mode, const char *contents = "")
+        : read_mode(read_mode), write_mode(write_mode) {
+        for (size_t k = 0; contents[k]; ++k) {
+            char c = contents[k];
+            memory[k / 4] = memory[k / 4] << 4 | (c <= '9' ? c - '0' : (c | 32) - 'a' + 10);
+        }
+    }
+
+    // Port bit that carries memory bit `bit` of a row, or -1 if the address means another part.
+    static int port_bit(uint32_t mode, uint32_t address, int bit) {
+        int parts = 1 << mode;
+        if (bit % parts != int(address >> 8) % parts) return -1;
+        return bit / parts * parts + (parts >> 1);
+    }
+
+    static int carrier(uint32_t mode, int bit) {
+        static const int offset[] = {0, 0, 1, 3};
+        int parts = 1 << mode;
+        return bit / parts * parts + offset[mode];
+    }
+
+    void evaluate() {}
+
+    bool edge() {
+        uint32_t wanted = 0, data = 0;
+        bool writes = WE && WCLKE;
+        if (writes) {
+            if (write_mode == 0) {
+                wanted = ~MASK & 0xFFFF, data = WDATA;
+            } else {
+                for (int bit = 0; bit < 16; ++bit) {
+                    if (port_bit(write_mode, WADDR, bit) < 0) continue;
+                    wanted |= 1u << bit;
+                    data |= (WDATA >> carrier(write_mode, bit) & 1) << bit;
+                }
+            }
+        }
+        if (RE && RCLKE) {
+            uint32_t row = memory[RADDR & 255];
+            if (writes && (RADDR & 255) == (WADDR & 255)) row ^= wanted;
+            if (read_mode == 0) {
+                RDATA = row;
+            } else {
+                RDATA = 0;
+                for (int bit = 0; bit < 16; ++bit)
+                    if (port_bit(read_mode, RADDR, bit) >= 0)
+                        RDATA |= (row >> bit & 1) << carrier(read_mode, bit);
+            }
+        }
+        if (writes) {
+            uint16_t &row = memory[WADDR & 255];
+            row = (row & ~wanted) | (data & wanted);
+        }
+        return writes;
+    }
+};
+
+// iCE40 UltraPlus single-port RAM, awake.
+struct Spram {
+    uint32_t ADDRESS = 0, DATAIN = 0, MASKWREN = 0, WREN = 0, CHIPSELECT = 0;
+    uint32_t DATAOUT = 0;
+    std::vector<uint16_t> memory;
+
+    Spram() : memory(16384) {
+        for (uint32_t k = 0; k < 16384; ++k) memory[k] = k * 40503u >> 3;
+    }
+
+    void evaluate() {}
+
+    bool edge() {
+        if (!CHIPSELECT) return false;
+        uint16_t &row = memory[ADDRESS & 16383];
+        if (!WREN) {
+            DATAOUT = row;
+            return false;
+        }
+        uint32_t wanted = 0;
+        for (int k = 0; k < 4; ++k)
+            if (MASKWREN >> k & 1) wanted |= 0xFu << 4 * k;
+        row = (row & ~wanted) | (DATAIN & wanted);
+        DATAOUT ^= 0xFFFF;
+        return true;
+    }
+};
+
+// iCE40 UltraPlus multiplier and accumulator, without its links to neighbours.
+struct Mac16 {
+    struct Mode {
+        uint32_t c_reg, a_reg, b_reg, d_reg, top_reg, bottom_reg, cross_reg, product_reg;
+        uint32_t top_output, top_lower, top_upper, top_carry;
+        uint32_t bottom_output, bottom_lower, bottom_upper, bottom_carry;
+        uint32_t small, a_signed, b_signed;
+    };
+    const Mode mode;
+    uint32_t A = 0, B = 0, C = 0, D = 0, CE = 0, AHOLD = 0, BHOLD = 0, CHOLD = 0, DHOLD = 0;
+    uint32_t IRSTTOP = 0, IRSTBOT = 0, ORSTTOP = 0, ORSTBOT = 0, OLOADTOP = 0, OLOADBOT = 0;
+    uint32_t ADDSUBTOP = 0, ADDSUBBOT = 0, OHOLDTOP = 0, OHOLDBOT = 0, CI = 0;
+    uint32_t O = 0, CO = 0;
+
+    struct State {
+        uint32_t a = 0, b = 0, c = 0, d = 0, f = 0, g = 0, j = 0, k = 0, h = 0, q = 0, s = 0;
+        bool operator!=(const State &other) const { return std::memcmp(this, &other, sizeof *this); }
+    } now, next;
+
+    template<class... Modes> explicit Mac16(Modes... modes) : mode{uint32_t(modes)...} { evaluate(); }
+
+    static uint32_t part(uint32_t value, bool high, bool sign) {
+        uint32_t byte = high ? value >> 8 & 255 : value & 255;
+        return sign && byte & 128 ? byte | 0xFF00 : byte;
+    }
+
+    // `now` holds the registers; the inputs of all of them are left in `next`.
+    void evaluate() {
+        uint32_t a = mode.a_reg ? now.a : A, b = mode.b_reg ? now.b : B;
+        uint32_t c = mode.c_reg ? now.c : C, d = mode.d_reg ? now.d : D;
+        uint32_t ah = part(a, true, mode.a_signed), al = part(a, false, mode.a_signed && mode.small);
+        uint32_t bh = part(b, true, mode.b_signed), bl = part(b, false, mode.b_signed && mode.small);
+        next = {A, B, C, D};
+        next.f = ah * bh & 0xFFFF, next.j = (al & 255) * bh & 0xFFFF;
+        next.k = ah * (bl & 255) & 0xFFFF, next.g = al * bl & 0xFFFF;
+        uint32_t f = mode.top_reg ? now.f : next.f, g = mode.bottom_reg ? now.g : next.g;
+        uint32_t j = mode.cross_reg ? now.j : next.j, k = mode.cross_reg ? now.k : next.k;
+        uint32_t j_wide = mode.b_signed ? uint32_t(int16_t(j)) : j;
+        uint32_t k_wide = mode.a_signed ? uint32_t(int16_t(k)) : k;
+        next.h = g + (((j_wide & 0xFFFFFF) + (k_wide & 0xFFFFFF)) << 8) + (f << 16);
+        // Both 24-bit parts are added on their own, without their carries.
+        uint32_t h = mode.product_reg ? now.h : next.h;
+
+        uint32_t y = mode.bottom_upper ? d : now.s;
+        uint32_t z = mode.bottom_lower == 0 ? b : mode.bottom_lower == 1 ? g :
+                     mode.bottom_lower == 2 ? h & 0xFFFF : 0;
+        uint32_t ci = mode.bottom_carry == 1 ? 1 : mode.bottom_carry == 3 ? CI : 0;
+        uint32_t low = z + (y ^ (ADDSUBBOT ? 0xFFFF : 0)) + ci;
+        uint32_t r = OLOADBOT ? d : (low ^ (ADDSUBBOT ? 0xFFFF : 0)) & 0xFFFF;
+        uint32_t w = mode.top_upper ? c : now.q;
+        uint32_t x = mode.top_lower == 0 ? a : mode.top_lower == 1 ? f :
+                     mode.top_lower == 2 ? h >> 16 : z >> 15 & 1 ? 0xFFFF : 0;
+        uint32_t carry = low >> 16 & 1;
+        uint32_t hci = mode.top_carry < 2 ? mode.top_carry :
+                       mode.top_carry == 2 ? carry : carry ^ ADDSUBBOT;
+        uint32_t high = x + (w ^ (ADDSUBTOP ? 0xFFFF : 0)) + hci;
+        uint32_t p = OLOADTOP ? c : (high ^ (ADDSUBTOP ? 0xFFFF : 0)) & 0xFFFF;
+        next.q = p, next.s = r;
+        const uint32_t top[] = {p, now.q, f, h >> 16}, bottom[] = {r, now.s, g, h & 0xFFFF};
+        O = top[mode.top_output] << 16 | bottom[mode.bottom_output];
+        CO = (high >> 16 & 1) ^ ADDSUBTOP;
+    }
+
+    bool edge() {
+        evaluate();
+        State before = now;
+        if (CE) {
+            if (!AHOLD) now.a = next.a;
+            if (!BHOLD) now.b = next.b;
+            if (!CHOLD) now.c = next.c;
+            if (!DHOLD) now.d = next.d;
+            now.f = next.f, now.g = next.g;
+            if (!mode.small) now.j = next.j, now.k = next.k, now.h = next.h;
+            if (!OHOLDTOP) now.q = next.q;
+            if (!OHOLDBOT) now.s = next.s;
+        }
+        if (IRSTTOP) now.a = now.c = now.f = now.j = 0;
+        if (IRSTBOT) now.b = now.d = now.g = now.k = now.h = 0;
+        if (ORSTTOP) now.q = 0;
+        if (ORSTBOT) now.s = 0;
+        return now != before;
+    }
+};
+
+}  // namespace cxxrtl_design
