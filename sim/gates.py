@@ -7,11 +7,12 @@ has changed: what it costs to simulate a clock is what happens in it.
 All flip-flops and cells see one clock, of which every call of ``eval`` is one rising edge.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-__all__ = ["HIGH", "LOW", "Cell", "Flop", "Lut", "Netlist", "NetlistError", "simplified", "source"]
+__all__ = ["HIGH", "LOW", "Cell", "Flop", "Lut", "Netlist", "NetlistError", "reduced", "simplified",
+           "source"]
 
 #: Nets that are constant; all others are numbered from 2.
 LOW, HIGH = 0, 1
@@ -88,6 +89,8 @@ def _reads(node: _Node) -> Iterator[int]:
 
 def _order(netlist: Netlist) -> list[_Node]:
     """All nodes that matter, each after what it reads in the same clock, neighbours together."""
+    # An input that its table ignores is no dependency: nextpnr has tables that read themselves.
+    netlist = replace(netlist, luts=[reduced(lut) for lut in netlist.luts])
     driver: dict[int, _Node] = {}
     state = {LOW, HIGH, *netlist.inputs.values()}
     for flop in netlist.flops:
@@ -149,9 +152,9 @@ def _order(netlist: Netlist) -> list[_Node]:
     return order
 
 
-def _reduced(lut: Lut, alias: dict[int, int]) -> Lut:
+def reduced(lut: Lut, alias: Mapping[int, int] | None = None) -> Lut:
     """The same function of the fewest inputs."""
-    table, inputs = lut.table, [alias.get(net, net) for net in lut.inputs]
+    table, inputs = lut.table, [(alias or {}).get(net, net) for net in lut.inputs]
     k = 0
     while k < len(inputs):
         size = 1 << len(inputs)
@@ -178,7 +181,7 @@ def simplified(netlist: Netlist) -> Netlist:
     luts, flops, cells = [], [], []
     for node in _order(netlist):
         if isinstance(node, Lut):
-            lut = _reduced(node, alias)
+            lut = reduced(node, alias)
             if not lut.inputs:
                 alias[lut.out] = HIGH if lut.table else LOW
             elif len(lut.inputs) == 1 and lut.table == 2:

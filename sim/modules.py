@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from ionspike.sim.gates import HIGH, LOW, NetlistError
+from ionspike.sim.gates import HIGH, LOW, Lut, NetlistError, reduced
 
 __all__ = ["Instance", "Module"]
 
@@ -109,8 +109,10 @@ class Module:
                     and cell.connected(sink):
                 self._buffers[cell.out(sink)] = cell.pin(source)
         if cell.kind == "ICESTORM_LC" and not cell.number("DFF_ENABLE") and cell.connected("O"):
-            if (table := cell.number("LUT_INIT")) in (0, 0xFFFF):
-                self._levels[cell.out("O")] = HIGH if table else LOW
+            lut = reduced(Lut(cell.out("O"), cell.number("LUT_INIT"),
+                              tuple(cell.pin(f"I{k}") for k in range(4))))
+            if not lut.inputs:
+                self._levels[lut.out] = lut.table
 
     def inputs(self) -> dict[str, int]:
         """Nets of the input pins but the clock's."""
