@@ -60,8 +60,8 @@ template<size_t kNets, size_t kWords, size_t kFlops, size_t kCells> struct Gates
     }
 };
 
-// iCE40 block RAM: 256 words of 16 bits, or up to 2048 of 2, in which word W >> m of bits
-// spread over the row is at address row + 256 * part.
+// iCE40 block RAM: 256 rows of 16 bits. In mode m a row holds 2**m words, their bits interleaved,
+// and the address bits above the row's choose one of them.
 struct Ram40 {
     const uint32_t read_mode, write_mode;
     uint32_t RADDR = 0, RE = 0, RCLKE = 0, WADDR = 0, WE = 0, WCLKE = 0, MASK = 0, WDATA = 0;
@@ -77,13 +77,12 @@ struct Ram40 {
         }
     }
 
-    // Port bit that carries memory bit `bit` of a row, or -1 if the address means another part.
-    static int port_bit(uint32_t mode, uint32_t address, int bit) {
+    static bool selected(uint32_t mode, uint32_t address, int bit) {
         int parts = 1 << mode;
-        if (bit % parts != int(address >> 8) % parts) return -1;
-        return bit / parts * parts + (parts >> 1);
+        return bit % parts == int(address >> 8) % parts;
     }
 
+    // Bit of the port that carries a bit of the row.
     static int carrier(uint32_t mode, int bit) {
         static const int offset[] = {0, 0, 1, 3};
         int parts = 1 << mode;
@@ -100,7 +99,7 @@ struct Ram40 {
                 wanted = ~MASK & 0xFFFF, data = WDATA;
             } else {
                 for (int bit = 0; bit < 16; ++bit) {
-                    if (port_bit(write_mode, WADDR, bit) < 0) continue;
+                    if (!selected(write_mode, WADDR, bit)) continue;
                     wanted |= 1u << bit;
                     data |= (WDATA >> carrier(write_mode, bit) & 1) << bit;
                 }
@@ -114,7 +113,7 @@ struct Ram40 {
             } else {
                 RDATA = 0;
                 for (int bit = 0; bit < 16; ++bit)
-                    if (port_bit(read_mode, RADDR, bit) >= 0)
+                    if (selected(read_mode, RADDR, bit))
                         RDATA |= (row >> bit & 1) << carrier(read_mode, bit);
             }
         }
@@ -126,9 +125,10 @@ struct Ram40 {
     }
 };
 
-// iCE40 UltraPlus single-port RAM, awake.
+// iCE40 UltraPlus single-port RAM.
 struct Spram {
     uint32_t ADDRESS = 0, DATAIN = 0, MASKWREN = 0, WREN = 0, CHIPSELECT = 0;
+    uint32_t STANDBY = 0, SLEEP = 0, POWEROFF = 1;
     uint32_t DATAOUT = 0;
     std::vector<uint16_t> memory;
 
@@ -139,6 +139,10 @@ struct Spram {
     void evaluate() {}
 
     bool edge() {
+        if (STANDBY || SLEEP || !POWEROFF) {
+            DATAOUT ^= 0xFFFF;
+            return true;
+        }
         if (!CHIPSELECT) return false;
         uint16_t &row = memory[ADDRESS & 16383];
         if (!WREN) {
@@ -194,7 +198,6 @@ struct Mac16 {
         uint32_t j_wide = mode.b_signed ? uint32_t(int16_t(j)) : j;
         uint32_t k_wide = mode.a_signed ? uint32_t(int16_t(k)) : k;
         next.h = g + (((j_wide & 0xFFFFFF) + (k_wide & 0xFFFFFF)) << 8) + (f << 16);
-        // Both 24-bit parts are added on their own, without their carries.
         uint32_t h = mode.product_reg ? now.h : next.h;
 
         uint32_t y = mode.bottom_upper ? d : now.s;

@@ -6,21 +6,28 @@ from typing import Any
 from ionspike.sim.gates import HIGH, LOW, Cell, Flop, Lut, Netlist, NetlistError
 from ionspike.sim.modules import Instance, Module
 
-__all__ = ["MAC16", "read"]
+__all__ = ["MAC16_INPUTS", "MAC16_MODE", "PULLED_UP", "RAM_INPUTS", "SPRAM_INPUTS",
+           "mac16", "ram", "read"]
 
 #: Parameters of a multiplier in the order of the model's mode.
-MAC16 = ("C_REG", "A_REG", "B_REG", "D_REG", "TOP_8x8_MULT_REG", "BOT_8x8_MULT_REG",
-         "PIPELINE_16x16_MULT_REG1", "PIPELINE_16x16_MULT_REG2", "TOPOUTPUT_SELECT",
-         "TOPADDSUB_LOWERINPUT", "TOPADDSUB_UPPERINPUT", "TOPADDSUB_CARRYSELECT",
-         "BOTOUTPUT_SELECT", "BOTADDSUB_LOWERINPUT", "BOTADDSUB_UPPERINPUT",
-         "BOTADDSUB_CARRYSELECT", "MODE_8x8", "A_SIGNED", "B_SIGNED")
+MAC16_MODE = ("C_REG", "A_REG", "B_REG", "D_REG", "TOP_8x8_MULT_REG", "BOT_8x8_MULT_REG",
+              "PIPELINE_16x16_MULT_REG1", "PIPELINE_16x16_MULT_REG2", "TOPOUTPUT_SELECT",
+              "TOPADDSUB_LOWERINPUT", "TOPADDSUB_UPPERINPUT", "TOPADDSUB_CARRYSELECT",
+              "BOTOUTPUT_SELECT", "BOTADDSUB_LOWERINPUT", "BOTADDSUB_UPPERINPUT",
+              "BOTADDSUB_CARRYSELECT", "MODE_8x8", "A_SIGNED", "B_SIGNED")
 
-_MAC16_INPUTS = {"A": 16, "B": 16, "C": 16, "D": 16, **dict.fromkeys((
+MAC16_INPUTS = {"A": 16, "B": 16, "C": 16, "D": 16, **dict.fromkeys((
     "CE", "AHOLD", "BHOLD", "CHOLD", "DHOLD", "IRSTTOP", "IRSTBOT", "ORSTTOP", "ORSTBOT",
     "OLOADTOP", "OLOADBOT", "ADDSUBTOP", "ADDSUBBOT", "OHOLDTOP", "OHOLDBOT", "CI"), 1)}
 
+SPRAM_INPUTS = {"ADDRESS": 14, "DATAIN": 16, "MASKWREN": 4, "WREN": 1, "CHIPSELECT": 1,
+                "STANDBY": 1, "SLEEP": 1, "POWEROFF": 1}
+
+RAM_INPUTS = {"RADDR": 11, "WADDR": 11, "MASK": 16, "WDATA": 16, "RE": 1, "RCLKE": 1, "WE": 1,
+              "WCLKE": 1}
+
 #: What an input reads that nothing is routed to; all others read 0.
-_PULLED_UP = {"CE", "CEN", "RCLKE", "WCLKE"}
+PULLED_UP = {"CE", "CEN", "RCLKE", "WCLKE"}
 
 _CARRY = 0b11101000
 
@@ -29,7 +36,7 @@ def read(module: Module) -> Netlist:
     """Gates of a module of ``SB_*`` cells or, after placement, ``ICESTORM_*`` cells."""
     netlist = Netlist(module.inputs(), module.outputs())
     for cell in module.cells:
-        cell.pulled_up = _PULLED_UP
+        cell.pulled_up = PULLED_UP
         if reader := _READERS.get(cell.kind):
             reader(cell, netlist)
         elif cell.kind.startswith("SB_DFF"):
@@ -84,39 +91,44 @@ def _logic_cell(cell: Instance, netlist: Netlist) -> None:
 def _ram(cell: Instance, netlist: Netlist) -> None:
     cell.clocked("RCLK")
     cell.clocked("WCLK")
-    words = [cell.number(f"INIT_{k // 16:X}") >> 16 * (k % 16) & 0xFFFF for k in range(256)]
-    netlist.cells.append(Cell(
-        cell.name, "Ram40", (cell.number("READ_MODE"), cell.number("WRITE_MODE"),
-                             '"' + "".join(f"{word:04x}" for word in words) + '"'),
-        {"RADDR": cell.pins("RADDR", 11), "WADDR": cell.pins("WADDR", 11),
-         "MASK": cell.pins("MASK", 16), "WDATA": cell.pins("WDATA", 16),
-         **{name: (cell.pin(name),) for name in ("RE", "RCLKE", "WE", "WCLKE")}},
+    netlist.cells.append(ram(
+        cell.name, cell.number("READ_MODE"), cell.number("WRITE_MODE"),
+        [cell.number(f"INIT_{k:X}") for k in range(16)],
+        {name: cell.pins(name, width) for name, width in RAM_INPUTS.items()},
         {"RDATA": cell.outs("RDATA", 16)}))
+
+
+def ram(name: str, read_mode: int, write_mode: int, contents: list[int],
+        inputs: dict[str, tuple[int, ...]], outputs: dict[str, tuple[int, ...]]) -> Cell:
+    """A block RAM; ``contents`` are its 16 parameters ``INIT``."""
+    words = [row >> 16 * k & 0xFFFF for row in contents for k in range(16)]
+    text = "".join(f"{word:04x}" for word in words) if any(words) else ""
+    return Cell(name, "Ram40", (read_mode, write_mode, f'"{text}"'), inputs, outputs)
 
 
 def _spram(cell: Instance, netlist: Netlist) -> None:
     cell.clocked("CLOCK")
-    for name, level in (("STANDBY", LOW), ("SLEEP", LOW), ("POWEROFF", HIGH)):
-        if cell.constant(name) != level:
-            raise NetlistError(f"{cell.name} is not always awake: {name}")
     netlist.cells.append(Cell(
         cell.name, "Spram", (),
-        {"ADDRESS": cell.pins("ADDRESS", 14), "DATAIN": cell.pins("DATAIN", 16),
-         "MASKWREN": cell.pins("MASKWREN", 4), "WREN": (cell.pin("WREN"),),
-         "CHIPSELECT": (cell.pin("CHIPSELECT"),)},
+        {name: cell.pins(name, width) for name, width in SPRAM_INPUTS.items()},
         {"DATAOUT": cell.outs("DATAOUT", 16)}))
 
 
 def _mac16(cell: Instance, netlist: Netlist) -> None:
     cell.clocked("CLK")
-    for name in ("ACCUMCI", "SIGNEXTIN"):
-        if cell.constant(name) != LOW:
-            raise NetlistError(f"{cell.name} hangs on its neighbour, of which there is no model")
-    mode = {name: cell.number(name) for name in MAC16}
-    netlist.cells.append(Cell(
-        cell.name, "Mac16", tuple(mode.values()),
-        {name: cell.pins(name, width) for name, width in _MAC16_INPUTS.items()},
-        {"O": cell.outs("O", 32), "CO": cell.outs("CO", 1)}, through=_through(mode)))
+    netlist.cells.append(mac16(
+        cell.name, {name: cell.number(name) for name in MAC16_MODE},
+        {name: cell.pins(name, width) for name, width in MAC16_INPUTS.items()},
+        {"O": cell.outs("O", 32), "CO": cell.outs("CO", 1)}))
+
+
+def mac16(name: str, mode: dict[str, int], inputs: dict[str, tuple[int, ...]],
+          outputs: dict[str, tuple[int, ...]]) -> Cell:
+    """A multiplier; one that hangs on its neighbour is refused."""
+    if mode["BOTADDSUB_CARRYSELECT"] == 2 or mode["BOTADDSUB_LOWERINPUT"] == 3:
+        raise NetlistError(f"{name} hangs on its neighbour, of which there is no model")
+    return Cell(name, "Mac16", tuple(mode[key] for key in MAC16_MODE), inputs, outputs,
+                through=_through(mode))
 
 
 def _through(mode: dict[str, int]) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from ionspike.sim.gates import HIGH, LOW, Lut, NetlistError, reduced
+from ionspike.sim.gates import HIGH, LOW, NetlistError
 
 __all__ = ["Instance", "Module"]
 
@@ -51,10 +51,6 @@ class Instance:
         return tuple(self._module.new() if bit is None else self._module.net(bit, LOW)
                      for bit in bits)
 
-    def constant(self, port: str) -> int | None:
-        """Level of an input that never changes; None for others."""
-        return self._module.constant(self.pin(port))
-
     def clocked(self, port: str) -> None:
         """This pin is on the clock that all share."""
         if self.number("NEG_CLK") or self.number("NEG_TRIGGER") \
@@ -91,7 +87,6 @@ class Module:
                               if isinstance(bit, int)), default=0) + len(_PINS)
         self.cells = [Instance(self, name, cell) for name, cell in tops[0]["cells"].items()]
         self._buffers: dict[int, int] = {}
-        self._levels: dict[int, int] = {LOW: LOW, HIGH: HIGH}
         for cell in self.cells:
             self._look(cell)
         self.clock = self._ports["clk"]["bits"][0]
@@ -101,18 +96,13 @@ class Module:
         return cls(path.read_text())
 
     def _look(self, cell: Instance) -> None:
-        """What clocks and constants pass through."""
+        """What clocks pass through."""
         for source, sink in (("PACKAGE_PIN", "D_IN_0"), ("B", "O"),
                              ("USER_SIGNAL_TO_GLOBAL_BUFFER", "GLOBAL_BUFFER_OUTPUT"),
                              ("CLKI", "CLKO")):
             if cell.kind in ("SB_IO", "SB_GB", "TRELLIS_IO", "DCCA") and cell.connected(source) \
                     and cell.connected(sink):
                 self._buffers[cell.out(sink)] = cell.pin(source)
-        if cell.kind == "ICESTORM_LC" and not cell.number("DFF_ENABLE") and cell.connected("O"):
-            lut = reduced(Lut(cell.out("O"), cell.number("LUT_INIT"),
-                              tuple(cell.pin(f"I{k}") for k in range(4))))
-            if not lut.inputs:
-                self._levels[lut.out] = lut.table
 
     def inputs(self) -> dict[str, int]:
         """Nets of the input pins but the clock's."""
@@ -135,6 +125,3 @@ class Module:
         while net in self._buffers:
             net = self._buffers[net]
         return net
-
-    def constant(self, net: int) -> int | None:
-        return self._levels.get(net)
