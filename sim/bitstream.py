@@ -44,7 +44,7 @@ if chip.device == "5k":
 json.dump(found, sys.stdout)
 """
 
-_WIRE = re.compile(r"wire (\w+);")
+_WIRE = re.compile(r"(?:wire|reg) (\w+)")
 _SEGMENT = re.compile(r"// \((\d+), (\d+), '([^']+)'\)")
 _PLAIN = re.compile(r"assign (\w+)\s*= ([\w']+);")
 _LUT = re.compile(r"assign (\w+)\s*= /\* LUT .*?\*/ (.*);")

@@ -241,4 +241,77 @@ struct Mac16 {
     }
 };
 
+// ECP5 distributed RAM: 16 words, read without a clock.
+struct Dpr16 {
+    uint32_t RAD = 0, WAD = 0, DI = 0, WRE = 0;
+    uint32_t DO = 0;
+    uint8_t memory[16] = {};
+
+    void evaluate() { DO = memory[RAD]; }
+
+    bool edge() {
+        if (WRE) memory[WAD] = DI;
+        return WRE;
+    }
+};
+
+// ECP5 block RAM without output registers: 2048 parts of 9 bits. At 18 and 36 bits the lowest
+// address bits of port A enable parts, and at 36 the second port's data are the upper half.
+struct Dp16 {
+    const uint32_t width_a, width_b;
+    uint32_t ADA = 0, DIA = 0, CSA = 0, CEA = 0, WEA = 0, RSTA = 0;
+    uint32_t ADB = 0, DIB = 0, CSB = 0, CEB = 0, WEB = 0, RSTB = 0;
+    uint32_t DOA = 0, DOB = 0;
+    uint16_t memory[2048] = {};
+
+    Dp16(uint32_t width_a, uint32_t width_b) : width_a(width_a), width_b(width_b) {}
+
+    static uint32_t first(uint32_t width, uint32_t address) {
+        return width == 36 ? address >> 5 << 2 : width == 18 ? address >> 4 << 1 : address >> 3;
+    }
+
+    void evaluate() {}
+
+    // Reads, with every bit wrong of a part that is written in this clock; and parts to write.
+    uint64_t read(uint32_t width, uint32_t address, uint32_t from, uint32_t parts) const {
+        uint64_t value = 0;
+        for (uint32_t k = 0; k < width / 9; ++k) {
+            uint32_t at = first(width, address) + k;
+            uint64_t part = memory[at];
+            if (at >= from && at - from < 4 && parts >> (at - from) & 1) part ^= 0x1FF;
+            value |= part << 9 * k;
+        }
+        return value;
+    }
+
+    bool edge() {
+        bool a = CEA && CSA == 0, b = CEB && CSB == 0;
+        uint32_t from = first(width_a, ADA);
+        uint32_t parts = !a || !WEA ? 0 : width_a == 36 ? ADA & 15 : width_a == 18 ? ADA & 3 : 1;
+        if (b && !WEB) {
+            uint64_t value = RSTB ? 0 : read(width_b, ADB, from, parts);
+            if (width_b == 36) DOA = value & 0x3FFFF, DOB = value >> 18;
+            else DOB = value;
+        }
+        if (a && !WEA && width_b != 36) DOA = RSTA ? 0 : read(width_a, ADA, 0, 0);
+        uint64_t data = width_a == 36 ? uint64_t(DIB) << 18 | DIA : DIA;
+        for (uint32_t k = 0; k < 4; ++k)
+            if (parts >> k & 1) memory[from + k] = data >> 9 * k & 0x1FF;
+        return parts;
+    }
+};
+
+// ECP5 multiplier without registers.
+struct Mult18 {
+    uint32_t A = 0, B = 0, SIGNEDA = 0, SIGNEDB = 0;
+    uint64_t P = 0;
+
+    static int64_t value(uint32_t bits, bool sign) {
+        return sign && bits >> 17 ? int64_t(bits) - (1 << 18) : bits;
+    }
+
+    void evaluate() { P = uint64_t(value(A, SIGNEDA) * value(B, SIGNEDB)) & 0xFFFFFFFFF; }
+    bool edge() { return false; }
+};
+
 }  // namespace cxxrtl_design

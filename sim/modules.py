@@ -18,6 +18,7 @@ class Instance:
     def __init__(self, module: "Module", name: str, cell: dict[str, Any]):
         self._module, self.name, self.kind = module, name, cell["type"]
         self.parameters = cell.get("parameters", {})
+        self.attributes = cell.get("attributes", {})
         self._connections: dict[str, list[Any]] = cell["connections"]
         self.pulled_up: Collection[str] = ()
 
