@@ -194,7 +194,7 @@ class _Reader:
                 continue
             mode = {key: config[key] if key in config
                     else config[f"{key}_0"] | config[f"{key}_1"] << 1 for key in ice40.MAC16_MODE}
-            if any(mode[key] for key in mode if key.endswith(("REG", "REG1", "REG2"))):
+            if ice40.registered(mode):
                 self._clock(name, places["CLK"])
             cells.append(ice40.mac16(
                 name, mode, self._pins(places, ice40.MAC16_INPUTS),

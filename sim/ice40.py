@@ -7,7 +7,7 @@ from ionspike.sim.gates import HIGH, LOW, Cell, Flop, Lut, Netlist, NetlistError
 from ionspike.sim.modules import Instance, Module
 
 __all__ = ["MAC16_INPUTS", "MAC16_MODE", "PULLED_UP", "RAM_INPUTS", "SPRAM_INPUTS",
-           "mac16", "ram", "read"]
+           "mac16", "ram", "read", "registered"]
 
 #: Parameters of a multiplier in the order of the model's mode.
 MAC16_MODE = ("C_REG", "A_REG", "B_REG", "D_REG", "TOP_8x8_MULT_REG", "BOT_8x8_MULT_REG",
@@ -115,9 +115,11 @@ def _spram(cell: Instance, netlist: Netlist) -> None:
 
 
 def _mac16(cell: Instance, netlist: Netlist) -> None:
-    cell.clocked("CLK")
+    mode = {name: cell.number(name) for name in MAC16_MODE}
+    if registered(mode):
+        cell.clocked("CLK")
     netlist.cells.append(mac16(
-        cell.name, {name: cell.number(name) for name in MAC16_MODE},
+        cell.name, mode,
         {name: cell.pins(name, width) for name, width in MAC16_INPUTS.items()},
         {"O": cell.outs("O", 32), "CO": cell.outs("CO", 1)}))
 
@@ -129,6 +131,12 @@ def mac16(name: str, mode: dict[str, int], inputs: dict[str, tuple[int, ...]],
         raise NetlistError(f"{name} hangs on its neighbour, of which there is no model")
     return Cell(name, "Mac16", tuple(mode[key] for key in MAC16_MODE), inputs, outputs,
                 through=_through(mode))
+
+
+def registered(mode: dict[str, int]) -> bool:
+    """Whether a multiplier needs its clock."""
+    outputs = {mode["TOPOUTPUT_SELECT"], mode["BOTOUTPUT_SELECT"]}
+    return any(mode[name] for name in mode if "REG" in name) or outputs != {3}
 
 
 def _through(mode: dict[str, int]) -> bool:
