@@ -22,6 +22,9 @@ _MODELS = Path(__file__).with_name("gates.hpp")
 # Measured on the HX8K bitstream, million clocks/s: 8 gates a piece 1.5, 16 1.6, 32 1.5, 64 1.2.
 _PIECE = 16
 
+# Words of marks up to which it costs less to mark for nothing than to branch.
+_BRANCHLESS = 3
+
 
 class NetlistError(Exception):
     """A netlist that cannot be simulated, or not what was expected."""
@@ -237,7 +240,8 @@ def _expression(table: int, names: list[str]) -> str:
         return f"({last} | {_expression(low, rest)})"
     if low == ones:
         return f"(({last} ^ 1) | {_expression(high, rest)})"
-    return f"({last} ? {_expression(high, rest)} : {_expression(low, rest)})"
+    # Bits change at random: a branch would be mispredicted half of the time.
+    return f"(({last} & {_expression(high, rest)}) | (({last} ^ 1) & {_expression(low, rest)}))"
 
 
 class _Writer:
@@ -258,15 +262,16 @@ class _Writer:
         self.place = {net: k for k, net in enumerate(dict.fromkeys([LOW, HIGH, *kept]))}
         self.words = (len(self.pieces) + 63) // 64
 
-    def mark(self, net: int) -> str:
-        masks: dict[int, int] = {}
+    def store(self, net: int, value: str) -> str:
+        at, masks = self.place[net], dict[int, int]()
         for piece in self.readers.get(net, []):
             masks[piece >> 6] = masks.get(piece >> 6, 0) | 1 << (piece & 63)
-        return " ".join(f"t.dirty[{word}] |= {mask:#x}ull;" for word, mask in masks.items())
-
-    def store(self, net: int, value: str) -> str:
-        at = self.place[net]
-        return f"if (t.v[{at}] != {value}) {{ t.v[{at}] = {value}; {self.mark(net)} }}"
+        if len(masks) > _BRANCHLESS:
+            marks = " ".join(f"t.dirty[{word}] |= {mask:#x}ull;" for word, mask in masks.items())
+            return f"if (t.v[{at}] != {value}) {{ t.v[{at}] = {value}; {marks} }}"
+        marks = " ".join(f"t.dirty[{word}] |= changed & {mask:#x}ull;" for word, mask in masks.items())
+        return (f"{{ uint64_t changed = -uint64_t(t.v[{at}] ^ {value}); t.v[{at}] = {value}; "
+                f"{marks} }}")
 
     def scatter(self, cell: Cell, name: str) -> Iterator[str]:
         for port, nets in cell.outputs.items():
@@ -295,12 +300,12 @@ class _Writer:
                 case Flop():
                     at = self.place[node.q]
                     d, enable, reset = (value(net) for net in (node.d, node.enable, node.reset))
-                    kept = f"({enable} ? {d} : t.v[{at}])" if enable != "1" else d
-                    if reset != "0" and node.gated and enable != "1":
-                        kept = f"({enable} ? ({reset} ? {node.value} : {d}) : t.v[{at}])"
-                    elif reset != "0":
-                        kept = f"({reset} ? {node.value} : {kept})"
-                    lines.append(f"if ({kept} != t.v[{at}]) t.toggles[t.toggled++] = {at};")
+                    if reset != "0":
+                        d = f"({reset} | {d})" if node.value else f"(({reset} ^ 1) & {d})"
+                        if not node.gated and enable != "1":
+                            enable = f"({enable} | {reset})"
+                    lines.append(f"t.toggles[t.toggled] = {at}; "
+                                 f"t.toggled += {enable} & ({d} ^ t.v[{at}]);")
                 case Cell():
                     for port, nets in node.inputs.items():
                         parts = [f"{value(net)} << {j}" for j, net in enumerate(nets) if net != LOW]
