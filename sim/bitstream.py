@@ -201,8 +201,7 @@ class _Reader:
                 {"O": self._outs(places, "O", 32), "CO": self._outs(places, "CO", 1)}))
 
     def _places(self, places: dict, port: str, width: int) -> list[tuple[int, int, str]]:
-        return [tuple(places[port if width == 1 else f"{port}_{k}"])  # type: ignore[misc]
-                for k in range(width)]
+        return [tuple(places[port if width == 1 else f"{port}_{k}"]) for k in range(width)]
 
     def _pins(self, places: dict, widths: dict[str, int]) -> dict[str, tuple[int, ...]]:
         return {port: tuple(self._segments.get(place, HIGH if port in ice40.PULLED_UP else LOW)
