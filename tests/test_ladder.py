@@ -55,7 +55,7 @@ def test_every_rung_answers_alike(built):
 
 
 def test_corrupted_bitstreams_answer_otherwise(tmp_path):
-    """Of single wrong bits in tables that are used, most are noticed: not those nobody reads."""
+    """Single wrong bits, of tables that are used; some are of entries that no input can select."""
     require_routing()
     require_compiler()
     require("icebox_vlog")
@@ -65,17 +65,22 @@ def test_corrupted_bitstreams_answer_otherwise(tmp_path):
     synthesise(Mill(DIVISOR, 256), family, tmp_path)
     route(family, tmp_path)
     assert answer(tmp_path / "top.bin") == milled(DATA)
-    rng, caught = random.Random(2), 0
+    whole = simplified(netlist.read(tmp_path / "top.bin"))
+    rng, caught, same = random.Random(2), 0, 0
     for k in range(FLIPS):
         part = tmp_path / str(k)
         part.mkdir()
         (part / "top.pcf").write_text((tmp_path / "top.pcf").read_text())
         place = flipped(tmp_path / "top.asc", part, rng)
+        if simplified(netlist.read(part / "top.bin")) == whole:
+            same += 1
+            print(f"{place}: the same netlist")
+            continue
         found = answer(part / "top.bin") != milled(DATA)
         print(f"{place}: {'caught' if found else 'no difference'}")
         caught += found
-    print(f"caught {caught} of {FLIPS}")
-    assert caught >= FLIPS // 2
+    print(f"{FLIPS} wrong bits: {same} without effect on the netlist, {caught} of the others caught")
+    assert caught > (FLIPS - same) // 2
 
 
 def test_gates_without_effect_are_dropped_and_nothing_else():
