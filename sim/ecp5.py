@@ -145,8 +145,11 @@ class _Reader:
 
     def ram(self) -> None:
         cell = self.cell
-        for clock in ("CLKA", "CLKB"):
-            cell.clocked(clock)
+        # A port that is not used has no clock.
+        used = {port: self.pin("CLK" + port) not in (LOW, HIGH) for port in "AB"}
+        for port in "AB":
+            if used[port]:
+                cell.clocked("CLK" + port)
         if any(cell.number(name) for name in cell.parameters if name.startswith("INITVAL_")):
             raise NetlistError(f"{cell.name} has contents, of which there is no model")
         for port in "AB":
@@ -156,7 +159,9 @@ class _Reader:
                  {**{f"{name}{port}": self.numbered(f"{name}{port}", count) for port in "AB"
                      for name, count in (("AD", 14), ("DI", 18), ("CS", 3))},
                   **{f"{name}{port}": self.pins(f"{name}{port}") for port in "AB"
-                     for name in ("CE", "WE", "RST")}},
+                     for name in ("WE", "RST")},
+                  **{f"CE{port}": self.pins(f"CE{port}") if used[port] else (LOW,)
+                     for port in "AB"}},
                  {"DOA": self.outs("DOA", 18), "DOB": self.outs("DOB", 18)})
 
     def multiplier(self) -> None:

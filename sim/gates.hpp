@@ -293,7 +293,7 @@ struct Dp16 {
             if (width_b == 36) DOA = value & 0x3FFFF, DOB = value >> 18;
             else DOB = value;
         }
-        if (a && !WEA && width_b != 36) DOA = RSTA ? 0 : read(width_a, ADA, 0, 0);
+        if (a && !parts && width_b != 36) DOA = RSTA ? 0 : read(width_a, ADA, 0, 0);
         uint64_t data = width_a == 36 ? uint64_t(DIB) << 18 | DIA : DIA;
         for (uint32_t k = 0; k < 4; ++k)
             if (parts >> k & 1) memory[from + k] = data >> 9 * k & 0x1FF;
