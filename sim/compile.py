@@ -24,7 +24,7 @@ import ionspike.spec
 from ionspike.hdl.yosys import YosysError, run_script
 from ionspike.sim import cache
 
-__all__ = ["CompileError", "build", "find_compiler"]
+__all__ = ["CompileError", "build", "build_source", "find_compiler"]
 
 _PORTS = {"clk": "input", "rst": "input", "uart_rx": "input", "uart_tx": "output"}
 
@@ -33,6 +33,9 @@ _WATCH = Path(__file__).with_name("watch.h")
 
 # Measured on the board's top, clocks/s: -O1 0.9, -O2 1.1, -O3 0.8 million (benchmarks/virtual_board.py).
 _FLAGS = ["-std=c++17", "-O2", "-shared", "-fPIC", "-DNDEBUG", "-w"]
+
+# Pieces of a netlist are too many for more: -O2 takes twice as long and gains nothing.
+_NETLIST_FLAGS = [flag if flag != "-O2" else "-O1" for flag in _FLAGS]
 
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
@@ -79,15 +82,38 @@ def build(top: Any, *, identity: str | None = None,
     design = text or cache.digest(str(identity), version("amaranth"), *_gateware_sources())
     key = cache.digest(design, _HARNESS.read_text(), _WATCH.read_text(), version("pyosys"), *_FLAGS, *compiler,
                        compiler_version(compiler))
+
+    def make(folder: Path) -> None:
+        nonlocal text
+        if text is None:
+            progress("elaborating the gateware")
+            text = _convert(top)
+        _translate(text, folder, progress)
+        _compile(compiler, _FLAGS, folder, progress)
+
+    return _cached(key, make)
+
+
+def build_source(text: str, *, progress: Callable[[str], None] | None = None) -> Path:
+    """The same of C++ with the interface of what Yosys writes."""
+    compiler = find_compiler()
+    key = cache.digest(text, _HARNESS.read_text(), *_NETLIST_FLAGS, *compiler,
+                       compiler_version(compiler))
+
+    def make(folder: Path) -> None:
+        (folder / "top.cpp").write_text(text)
+        _compile(compiler, _NETLIST_FLAGS, folder, progress or (lambda stage: None))
+
+    return _cached(key, make)
+
+
+def _cached(key: str, make: Callable[[Path], None]) -> Path:
     models = cache.folder("models")
     library = models / f"{key[:32]}.so"
     with cache.locked(models / f"{key[:32]}.lock"):
         if not _intact(library):
-            if text is None:
-                progress("elaborating the gateware")
-                text = _convert(top)
             with tempfile.TemporaryDirectory(dir=models, prefix="part-") as folder:
-                _compile(text, compiler, Path(folder), progress)
+                make(Path(folder))
                 os.replace(Path(folder, "model.so"), library)
     return library
 
@@ -125,7 +151,7 @@ def _check_ports(text: str) -> None:
                                f"its ports are {', '.join(found) or 'none'}")
 
 
-def _compile(text: str, compiler: list[str], folder: Path, progress: Callable[[str], None]) -> None:
+def _translate(text: str, folder: Path, progress: Callable[[str], None]) -> None:
     (folder / "top.il").write_text(text)
     progress("translating the gateware to C++ (Yosys)")
     try:
@@ -133,6 +159,9 @@ def _compile(text: str, compiler: list[str], folder: Path, progress: Callable[[s
     except YosysError as error:
         raise CompileError(str(error)) from error
 
+
+def _compile(compiler: list[str], flags: list[str], folder: Path,
+             progress: Callable[[str], None]) -> None:
     progress(f"compiling it ({Path(compiler[-1]).name if len(compiler) == 1 else 'C++'})")
     pyosys = find_spec("pyosys")
     assert pyosys is not None and pyosys.origin is not None
@@ -142,7 +171,7 @@ def _compile(text: str, compiler: list[str], folder: Path, progress: Callable[[s
     # A design whose wires feed back needs its inputs settled before the clock's edge.
     settle = "converged = false" in source
     output = folder / "model.so"
-    command = [*compiler, *_FLAGS, f"-DSETTLE={settle:d}", "-I", str(runtime), "-I", str(folder),
+    command = [*compiler, *flags, f"-DSETTLE={settle:d}", "-I", str(runtime), "-I", str(folder),
                "-o", str(output), str(_HARNESS)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:

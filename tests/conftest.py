@@ -1,6 +1,8 @@
 import os
 import shutil
 from importlib.metadata import PackageNotFoundError, version
+import sysconfig
+from pathlib import Path
 
 import pytest
 from echo import Echo
@@ -14,7 +16,14 @@ def require(*tools):
     if missing and os.environ.get("CI"):
         pytest.fail(f"not installed: {', '.join(missing)}")
     if missing:
-        pytest.skip(f"not installed: {', '.join(missing)} (apt install build-essential)")
+        pytest.skip(f"not installed: {', '.join(missing)} (apt install build-essential fpga-icestorm)")
+
+
+def require_routing():
+    """The same for the programs that place, route and pack, which are wheels."""
+    scripts = Path(sysconfig.get_path("scripts"))
+    if not all((scripts / f"yowasp-nextpnr-{chip}").exists() for chip in ("ice40", "ecp5")):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("pip install 'ionspike[boards]'")
 
 
 def require_compiler():
