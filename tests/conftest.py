@@ -1,7 +1,7 @@
 import os
 import shutil
-from importlib.metadata import PackageNotFoundError, version
 import sysconfig
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
