@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from ionspike import Board
+from ionspike.boards.flow import FLOWS
 from ionspike.boards.netlists import FAMILIES, Family, route, synthesise
 from ionspike.hdl.top import CLOCK_HZ, Top
 from ionspike.host.link import Link
@@ -43,7 +44,7 @@ class Timed(Model):
 
 def built(family: Family, top: Top, routed: bool) -> Path:
     """Folder with the files of a design, from the cache if they are there."""
-    key = hashlib.sha256(repr((family, top.build)).encode()).hexdigest()[:32]
+    key = hashlib.sha256(repr((family, FLOWS[family.flow], top.build)).encode()).hexdigest()[:32]
     folder = cache.folder("netlists") / key
     with cache.locked(folder.with_suffix(".lock")):
         for file, make in (("top.json", lambda part: synthesise(top, family, part)),

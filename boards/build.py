@@ -99,6 +99,8 @@ def prepare(facts: BoardFacts, top: Top, folder: Path) -> None:
 
 def synthesise(flow: str, folder: Path) -> dict[str, int]:
     """Write ``top.json`` from a folder's ``top.il``; returns cells by type."""
+    for name in FLOWS[flow].files:
+        (folder / name).write_text(Path(__file__).with_name(name).read_text())
     try:
         run_script(FLOWS[flow].script, folder, log=folder / "yosys.txt")
     except YosysError as error:

