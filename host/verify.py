@@ -169,8 +169,8 @@ def _first(board: Board, case: Case, result: Result, expected: _Expected,
     if result.lfsr != expected.lfsr:
         return Divergence(number, last, None, "lfsr", result.lfsr, expected.lfsr)
     for name in ("words", "saturated"):
-        # The board's counter of saturation stops at its limit.
-        most = 0xFFFF if name == "saturated" else 0xFFFFFFFF
+        # The board's counters stop at their limits.
+        most = wire.COUNTER_LIMIT if name == "saturated" else wire.WORDS_LIMIT
         if result.counters[name] != min(most, expected.counters[name]):
             return Divergence(number, last, None, name, result.counters[name],
                               expected.counters[name])
