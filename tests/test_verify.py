@@ -10,6 +10,7 @@ from ionspike.host.link import Link
 from ionspike.host.verify import verify
 from ionspike.sim.golden import GoldenPort
 from ionspike.spec.shape import DEFAULT_SHAPE, CoreShape
+from ionspike.spec.wire import COUNTER_LIMIT
 
 
 def test_the_golden_board_is_the_golden_model():
@@ -20,6 +21,12 @@ def test_the_golden_board_is_the_golden_model():
     assert (done.cases, done.ticks) == (5, 1100) and told[-1] == (1100, 1100)
     # What the stimulus reached.
     assert done.spikes > 300 and done.saturated > 0 and done.words > 10_000
+
+
+def test_counters_may_be_at_their_limit():
+    with Board.open(backend="golden", shape=CoreShape(neurons=32, inputs=32, words=16384)) as board:
+        done = verify(board, ticks=512, seed=1)
+    assert done.equal and done.saturated >= COUNTER_LIMIT
 
 
 @pytest.mark.parametrize("shape", [SHAPE, DEFAULT_SHAPE, CoreShape(
