@@ -39,7 +39,7 @@ def build(facts: BoardFacts, shape: CoreShape, folder: Path, *, seeds: int = 1,
     FitError, TimingError, BuildError, ToolError, OutputError
         With nothing left in ``folder`` but what was there before.
     """
-    flow = FLOWS.get(_flow(facts))
+    flow = FLOWS.get(facts.flow)
     versions = flow.versions() if flow else {name: version(name) for name in
                                              ("amaranth", "amaranth-boards", "pyosys")}
     top = Top(shape, board=facts.board, clock_hz=facts.clock_Hz)
@@ -53,10 +53,10 @@ def build(facts: BoardFacts, shape: CoreShape, folder: Path, *, seeds: int = 1,
             said |= {"bitstream": None, "note": "Vivado makes the bitstream: vivado -mode batch "
                      "-source build.tcl, in this folder. This was never run."}
         else:
-            need = memories.need(partial / "top.il", _flow(facts))
+            need = memories.need(partial / "top.il", facts.flow)
             _fits(facts, shape, need)
             say("synthesis")
-            cells = synthesise(_flow(facts), partial)
+            cells = synthesise(facts.flow, partial)
             _overflow(facts, shape, cells)
             tried = []
             for seed in range(1, seeds + 1):
@@ -106,10 +106,6 @@ def synthesise(flow: str, folder: Path) -> dict[str, int]:
     except YosysError as error:
         raise BuildError(str(error)) from error
     return checks.check(folder, has_multipliers=flow != "hx8k")
-
-
-def _flow(facts: BoardFacts) -> str:
-    return facts.device if facts.family == "ice40" else facts.family
 
 
 def _fits(facts: BoardFacts, shape: CoreShape, need: dict[str, int]) -> None:

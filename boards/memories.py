@@ -53,8 +53,8 @@ class _Chip:
 
 def fits(facts: BoardFacts, shape: CoreShape) -> bool:
     """Whether there are blocks enough for a shape."""
-    flow = facts.device if facts.family == "ice40" else facts.family
     top = Top(shape, board=facts.board, clock_hz=facts.clock_Hz)
-    chip = _Chip("iCE40UP5K" if flow == "up5k" else "")
+    chip = _Chip("iCE40UP5K" if facts.flow == "up5k" else "")
     text = rtlil.convert(top, platform=chip, emit_src=False)
-    return all(count <= ROOM[facts.name].get(kind, 0) for kind, count in need(text, flow).items())
+    return all(count <= ROOM[facts.name].get(kind, 0)
+               for kind, count in need(text, facts.flow).items())

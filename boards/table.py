@@ -43,6 +43,11 @@ class BoardFacts:
         module, _, name = (self.module or self.name).partition(":")
         return f"ionspike.boards.{module}:{name or 'Platform'}"
 
+    @property
+    def flow(self) -> str:
+        """Tools and their options: of the family, or of an iCE40's size."""
+        return self.device if self.family == "ice40" else self.family
+
 
 _UP5K = CoreShape()
 _85F = CoreShape(neurons=1024, inputs=512, lanes=16, words=16384, delay_slots=4)

@@ -10,37 +10,38 @@ from echo import Echo
 from ionspike.sim import bench, compile
 
 
+def lack(message):
+    """Skip where something is missing; in CI, where nothing may be missing, fail."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+
+
 def require(*tools):
-    """Skip where a program is missing; in CI, where nothing may be missing, fail."""
-    missing = [tool for tool in tools if shutil.which(tool) is None]
-    if missing and os.environ.get("CI"):
-        pytest.fail(f"not installed: {', '.join(missing)}")
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)} (apt install build-essential fpga-icestorm)")
+    """These programs are there."""
+    if missing := [tool for tool in tools if shutil.which(tool) is None]:
+        lack(f"not installed: {', '.join(missing)} (apt install build-essential fpga-icestorm)")
 
 
 def require_routing():
-    """The same for the programs that place, route and pack, which are wheels."""
+    """The programs that place, route and pack, which are wheels, are there."""
     scripts = Path(sysconfig.get_path("scripts"))
     if not all((scripts / f"yowasp-nextpnr-{chip}").exists() for chip in ("ice40", "ecp5")):
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("pip install 'ionspike[boards]'")
+        lack("pip install 'ionspike[boards]'")
 
 
 def require_compiler():
-    """The same for the virtual board's C++ compiler, which may be a wheel."""
+    """The virtual board's C++ compiler, which may be a wheel, is there."""
     try:
         compile.find_compiler()
     except compile.CompileError as error:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+        lack(str(error))
 
 
 def require_package(name, extra):
-    """The same for a Python package."""
+    """A Python package is there."""
     try:
         version(name)
     except PackageNotFoundError:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(
-            f"not installed: {name} (pip install 'ionspike[{extra}]')")
+        lack(f"not installed: {name} (pip install 'ionspike[{extra}]')")
 
 
 @pytest.fixture(scope="session")
