@@ -74,7 +74,7 @@ MUTANTS = [Mutant(*fields) for fields in (
      "summed[lane].eq(Mux(C(1), total,"),
     ("synapse", "the wrong slot of a delay", "self.slot + latched.delay",
      "self.slot - latched.delay"),
-    ("synapse", "two words for one group meet", "stall.eq(adding & (target == target_added))",
+    ("synapse", "two words for one group meet", "stall.eq(issued & (target == target_issued))",
      "stall.eq(0)"),
     ("synapse", "a row ends a word early", "last.eq(left == 0)", "last.eq(left <= 1)"),
     ("synapse", "a chain goes through an empty row", "have & latched.more & latched.enable",

@@ -42,7 +42,7 @@ def build(facts: BoardFacts, shape: CoreShape, folder: Path, *, seeds: int = 1,
     flow = FLOWS.get(facts.flow)
     versions = flow.versions() if flow else {name: version(name) for name in
                                              ("amaranth", "amaranth-boards", "pyosys")}
-    top = Top(shape, board=facts.board, clock_hz=facts.clock_Hz)
+    top = Top(shape, board=facts.board, clock_hz=facts.clock_Hz, packages=("ionspike.boards",))
     with output.replacing(folder) as partial:
         said: dict[str, Any] = {
             "board": facts.name, "shape": asdict(shape), "clock_Hz": facts.clock_Hz,

@@ -18,7 +18,8 @@ class Synapses(wiring.Component):
 
     One word per clock, also from row to row and event to event: the next descriptor waits in the
     output latch of its memory. Two consecutive words for one group of one slot cost a clock more,
-    and so does a source without a row. A word's sums are written two clocks after its address.
+    and so does a source without a row. A word's sums are written two clocks after its address,
+    or three with more than eight lanes.
 
     Members
     -------
@@ -102,12 +103,14 @@ class Synapses(wiring.Component):
         group = Signal(shape.group_bits)
         slot = Signal(shape.slot_bits)
         left = Signal(shape.group_bits)
-        adding = Signal()
-        target, target_added = (Signal(shape.slot_bits + shape.group_bits) for _ in range(2))
+        issued, adding = Signal(), Signal()
+        target, target_issued, target_added = (
+            Signal(shape.slot_bits + shape.group_bits, name=name)
+            for name in ("target", "target_issued", "target_added"))
         m.d.comb += [
             target.eq(Cat(group, slot)),
             last.eq(left == 0),
-            stall.eq(adding & (target == target_added)),
+            stall.eq(issued & (target == target_issued)),
             take.eq(have & (~walking | (last & ~stall))),
         ]
         with m.If(take):
@@ -117,23 +120,30 @@ class Synapses(wiring.Component):
         with m.Elif(walking & ~stall):
             m.d.sync += [
                 walking.eq(~last), base.eq(base + 1), group.eq(group + 1), left.eq(left - 1)]
-        m.d.sync += [adding.eq(walking & ~stall), target_added.eq(target)]
+        m.d.sync += [issued.eq(walking & ~stall), target_issued.eq(target)]
+        # The weights of many lanes lie far apart: there a register is between them and the sums. The
+        # accumulators are read a clock later too, so that no other words than before can meet.
+        is_far = shape.lanes > 8
+        reading, target_read = (issued, target_issued) if is_far else (walking, target)
+        word = Signal(WEIGHT_BITS * shape.lanes, reset_less=True)
+        into_sums = m.d.sync if is_far else m.d.comb
+        into_sums += [word.eq(weights.r_data), adding.eq(issued), target_added.eq(target_issued)]
         m.d.comb += [
             weights.addr.eq(Mux(self.access, self.bus_addr, base)),
             weights.read.eq(walking | (self.access & (self.weight_write == 0))),
             weights.write.eq(self.weight_write),
             weights.w_data.eq(self.w_data),
             self.weight_data.eq(weights.r_data),
-            a_read.addr.eq(Mux(walking, target, Cat(self.acc_group, self.acc_slot))),
+            a_read.addr.eq(Mux(reading, target_read, Cat(self.acc_group, self.acc_slot))),
             self.acc_data.eq(a_read.data),
-            self.idle.eq(~(have | walking | adding)),
+            self.idle.eq(~(have | walking | issued | adding)),
         ]
 
         # Sums, clamped; while nothing is added the same port clears.
         summed = data.View(data.ArrayLayout(signed(ACC_BITS), shape.lanes), a_write.data)
         clamped = Signal(shape.lanes)
         for lane in range(shape.lanes):
-            weight = weights.r_data[WEIGHT_BITS * lane:WEIGHT_BITS * (lane + 1)].as_signed()
+            weight = word[WEIGHT_BITS * lane:WEIGHT_BITS * (lane + 1)].as_signed()
             total = Signal(signed(ACC_BITS + 1), name=f"total_{lane}")
             m.d.comb += [
                 total.eq(self.acc_data[lane] + weight),

