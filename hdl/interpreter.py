@@ -125,7 +125,7 @@ class Interpreter(wiring.Component):
 
         def begin_tick(resume_at):
             m.d.comb += [self.start.eq(1), self.take.eq(1)]
-            m.d.sync += [ran.eq(self.tick), resume.eq(resume_at), position.eq(0)]
+            m.d.sync += [ran.eq(self.tick), resume.eq(resume_at), position.eq(0), self.busy.eq(1)]
 
         def event():
             """Count the event under way; whether it is done with."""
@@ -146,11 +146,11 @@ class Interpreter(wiring.Component):
             m.d.sync += [report.eq(which), index.eq(0)]
             m.next = "Head"
 
-        m.d.comb += self.busy.eq(1)
         with m.FSM():
             with m.State("Command"):
-                m.d.comb += [self.busy.eq(0), self.idle.eq(~self.i.valid & ~self.due)]
-                m.d.sync += [index.eq(0), discard.eq(0), was_late.eq(0), aborted.eq(0)]
+                m.d.comb += self.idle.eq(~self.i.valid & ~self.due)
+                m.d.sync += [index.eq(0), discard.eq(0), was_late.eq(0), aborted.eq(0),
+                             self.busy.eq(0)]
                 # Between two ticks a record has its turn, or ticks that take longer than their
                 # period would shut out the host that could stop them.
                 with m.If(self.due & self.control.free_running & ~(ticked & self.i.valid)):
@@ -165,7 +165,6 @@ class Interpreter(wiring.Component):
                         m.next = "Arguments"
 
             with m.State("Arguments"):
-                m.d.comb += self.busy.eq(0)
                 needed = Signal(3)
                 with m.Switch(op):
                     for command, count in _ARGUMENTS.items():
@@ -202,7 +201,6 @@ class Interpreter(wiring.Component):
                     m.next = "Command"
 
             with m.State("WriteLow"):
-                m.d.comb += self.busy.eq(0)
                 with m.If(abort | (number == 0)):
                     m.next = "Command"
                 with m.Else():
@@ -212,7 +210,6 @@ class Interpreter(wiring.Component):
                         m.next = "WriteHigh"
 
             with m.State("WriteHigh"):
-                m.d.comb += self.busy.eq(0)
                 with m.If(abort):
                     m.next = "Command"
                 with m.Else():
@@ -223,7 +220,6 @@ class Interpreter(wiring.Component):
 
             # A record that belongs to a tick.
             with m.State("Stamped"):
-                m.d.comb += self.busy.eq(0)
                 with m.If(abort):
                     m.next = "Command"
                 with m.Elif(ahead):
@@ -324,7 +320,7 @@ class Interpreter(wiring.Component):
                     m.next = "Resume"
 
             with m.State("Resume"):
-                m.d.sync += was_late.eq(0)
+                m.d.sync += [was_late.eq(0), self.busy.eq(0)]
                 with m.If(resume == STAMPED):
                     m.next = "Stamped"
                 with m.Else():
@@ -463,7 +459,7 @@ class Interpreter(wiring.Component):
 
             # Not a command: nothing that follows can be trusted until the host opens again.
             with m.State("Lost"):
-                m.d.comb += [self.i.ready.eq(~abort), self.busy.eq(0), self.idle.eq(~self.i.valid)]
+                m.d.comb += [self.i.ready.eq(~abort), self.idle.eq(~self.i.valid)]
                 with m.If(abort):
                     m.next = "Command"
 

@@ -101,7 +101,7 @@ class RegisterFile(wiring.Component):
         assert first % len(_LFSR) == 0
         m.d.comb += self.lfsr_load.eq(write & (offset[2:] == first >> 2))
 
-        # A clock sooner than the core's memories, whose addresses stay for READ_LATENCY clocks.
+        # Sooner than the core's memories, whose addresses stay for READ_LATENCY clocks.
         m.d.sync += self.bus.r_data.eq(0)
         # In two steps, which takes fewer cells than one choice among all.
         low, rows = offset[:3], {}

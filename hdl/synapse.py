@@ -18,8 +18,9 @@ class Synapses(wiring.Component):
 
     One word per clock, also from row to row and event to event: the next descriptor waits in the
     output latch of its memory. Two consecutive words for one group of one slot cost a clock more,
-    and so does a source without a row. A word's sums are written two clocks after its address,
-    or three with more than eight lanes.
+    and so does a source without a row. A word's sums are written two clocks after its address.
+    With more than eight lanes it is four: then a word waits two clocks for the one just before, and
+    one for the one before that, where these are for its group.
 
     Members
     -------
@@ -103,14 +104,18 @@ class Synapses(wiring.Component):
         group = Signal(shape.group_bits)
         slot = Signal(shape.slot_bits)
         left = Signal(shape.group_bits)
-        issued, adding = Signal(), Signal()
-        target, target_issued, target_added = (
+        issued, adding, written_back = Signal(), Signal(), Signal()
+        target, target_issued, target_added, target_written = (
             Signal(shape.slot_bits + shape.group_bits, name=name)
-            for name in ("target", "target_issued", "target_added"))
+            for name in ("target", "target_issued", "target_added", "target_written"))
+        # The weights of many lanes lie far apart: there registers are between them and the sums, in
+        # front of the bus, and behind the sums.
+        is_far = shape.lanes > 8
         m.d.comb += [
             target.eq(Cat(group, slot)),
             last.eq(left == 0),
-            stall.eq(issued & (target == target_issued)),
+            stall.eq((issued & (target == target_issued))
+                     | (adding & (target == target_added) if is_far else 0)),
             take.eq(have & (~walking | (last & ~stall))),
         ]
         with m.If(take):
@@ -121,26 +126,31 @@ class Synapses(wiring.Component):
             m.d.sync += [
                 walking.eq(~last), base.eq(base + 1), group.eq(group + 1), left.eq(left - 1)]
         m.d.sync += [issued.eq(walking & ~stall), target_issued.eq(target)]
-        # The weights of many lanes lie far apart: there a register is between them and the sums. The
-        # accumulators are read a clock later too, so that no other words than before can meet.
-        is_far = shape.lanes > 8
+        bus_addr, written = Signal.like(self.bus_addr), Signal.like(self.weight_write)
+        w_data = Signal.like(self.w_data)
+        from_bus = m.d.sync if is_far else m.d.comb
+        from_bus += [bus_addr.eq(self.bus_addr), written.eq(self.weight_write),
+                     w_data.eq(self.w_data)]
+        # What was written last arrives before any row can be walked.
+        by_bus = self.access | written.any() if is_far else self.access
         reading, target_read = (issued, target_issued) if is_far else (walking, target)
         word = Signal(WEIGHT_BITS * shape.lanes, reset_less=True)
         into_sums = m.d.sync if is_far else m.d.comb
         into_sums += [word.eq(weights.r_data), adding.eq(issued), target_added.eq(target_issued)]
         m.d.comb += [
-            weights.addr.eq(Mux(self.access, self.bus_addr, base)),
-            weights.read.eq(walking | (self.access & (self.weight_write == 0))),
-            weights.write.eq(self.weight_write),
-            weights.w_data.eq(self.w_data),
+            weights.addr.eq(Mux(by_bus, bus_addr, base)),
+            weights.read.eq(walking | (self.access & (written == 0))),
+            weights.write.eq(written),
+            weights.w_data.eq(w_data),
             self.weight_data.eq(weights.r_data),
             a_read.addr.eq(Mux(reading, target_read, Cat(self.acc_group, self.acc_slot))),
             self.acc_data.eq(a_read.data),
-            self.idle.eq(~(have | walking | issued | adding)),
+            self.idle.eq(~(have | walking | issued | adding | written_back)),
         ]
 
-        # Sums, clamped; while nothing is added the same port clears.
-        summed = data.View(data.ArrayLayout(signed(ACC_BITS), shape.lanes), a_write.data)
+        # Sums, clamped; while none is written the same port clears.
+        behind_sums = m.d.sync if is_far else m.d.comb
+        summed = Signal(data.ArrayLayout(signed(ACC_BITS), shape.lanes), reset_less=True)
         clamped = Signal(shape.lanes)
         for lane in range(shape.lanes):
             weight = word[WEIGHT_BITS * lane:WEIGHT_BITS * (lane + 1)].as_signed()
@@ -148,14 +158,19 @@ class Synapses(wiring.Component):
             m.d.comb += [
                 total.eq(self.acc_data[lane] + weight),
                 clamped[lane].eq(adding & (total[-1] != total[-2])),
-                summed[lane].eq(Mux(total[-1] == total[-2], total,
-                                    Cat((~total[-1]).replicate(ACC_BITS - 1), total[-1]))),
             ]
-            with m.If(~adding):
-                m.d.comb += summed[lane].eq(0)
+            with m.If(adding):
+                behind_sums += summed[lane].eq(
+                    Mux(total[-1] == total[-2], total,
+                        Cat((~total[-1]).replicate(ACC_BITS - 1), total[-1])))
+            with m.Else():
+                behind_sums += summed[lane].eq(0)
+        behind_sums += [written_back.eq(adding), target_written.eq(target_added)]
         m.d.comb += [
-            a_write.addr.eq(Mux(adding, target_added, Cat(self.clear_group, self.clear_slot))),
-            a_write.en.eq(adding | self.clear),
+            a_write.addr.eq(Mux(written_back, target_written,
+                                Cat(self.clear_group, self.clear_slot))),
+            a_write.data.eq(summed),
+            a_write.en.eq(written_back | self.clear),
         ]
         # Counted a clock late, off the path of the sums.
         clamped_before = Signal.like(clamped)

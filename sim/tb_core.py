@@ -14,6 +14,7 @@ import numpy as np
 from cocotb.handle import ArrayObject
 from cocotb.triggers import FallingEdge, RisingEdge
 
+from ionspike.hdl.bus import READ_LATENCY
 from ionspike.host.image import Image
 from ionspike.sim.bench import parameters
 from ionspike.sim.model import Model
@@ -186,8 +187,8 @@ class Bench:
             self.dut.bus__space.value = address >> wire.OFFSET_BITS
             for k in self.rng.sample(range(len(contents)), min(words, len(contents))):
                 self.dut.bus__offset.value = k
-                await FallingEdge(self.dut.clk)
-                await FallingEdge(self.dut.clk)
+                for _ in range(READ_LATENCY):
+                    await FallingEdge(self.dut.clk)
                 assert int(self.dut.bus__r_data.value) == contents[k], (hex(address), k)
 
 
