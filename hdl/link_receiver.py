@@ -1,6 +1,7 @@
 """Receiving half of the board's end of the link."""
 
 from amaranth import *
+from amaranth.hdl import Assert
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -237,4 +238,21 @@ class LinkReceiver(wiring.Component):
 
         m.d.comb += news.limit.eq(limit)
         m.d.comb += self.idle.eq(~self.i.valid & crc.i.ready & (read == start) & ~self.o.valid)
+
+        if platform == "formal":
+            waiting, under_way = Signal.like(ring_w.addr), Signal.like(ring_w.addr)
+            was_ready = Signal()
+            m.d.sync += was_ready.eq(crc.i.ready)
+            m.d.comb += [
+                waiting.eq(start - read), under_way.eq(place - start),
+                # Nothing is written where something waits to be read.
+                Assert(~ring_w.en | (under_way + waiting < self.rx_bytes)),
+                # Full and empty are told apart, for a CRC's bytes are always free.
+                Assert(waiting <= self.rx_bytes - CRC_BYTES),
+                # What leads there: a frame that is longer than the room is crowded out;
+                Assert(crowded | broken | (waiting + count <= self.rx_bytes)),
+                # and a byte's place is known again before the next byte can come.
+                Assert(~head[1] | (place == (start + count)[:len(place)])
+                       | (~crc.i.ready & was_ready)),
+            ]
         return m

@@ -1,6 +1,7 @@
 """Sending half of the board's end of the link."""
 
 from amaranth import *
+from amaranth.hdl import Assert, Assume
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -264,4 +265,21 @@ class LinkSender(wiring.Component):
             self.idle.eq(resting & builder.resting & (builder.order == Order.NONE) & ~pending
                          & ~ready & ~cut & (unsent == 0) & ~waits),
         ]
+
+        if platform == "formal":
+            ahead, more = Signal(8), Signal(8)
+            m.d.comb += [
+                ahead.eq(limit - total[8:]), more.eq(news.argument[8:] - limit),
+                # Credit that is given stays given, and does not go round.
+                Assume(~(news.acked & news.limited) | (Cat(ahead, C(0, 1)) + more < 256)),
+                # A frame brings one piece of news.
+                Assume(~(news.opened & news.acked)),
+                # At most what the slots hold awaits its acknowledgement, and of that the rest is
+                # on its way; sending again is one state, not one for each frame.
+                Assert(held <= self.tx_slots), Assert(unsent <= held),
+                # A frame being built has a slot that no unacknowledged frame is in.
+                Assert(builder.resting | (builder.what != Order.DATA) | (held != self.tx_slots)),
+                # Not a byte beyond the limit.
+                Assert(credit | (total[:8] == 0)),
+            ]
         return m
