@@ -104,7 +104,7 @@ MUTANTS = [Mutant(*fields) for fields in (
     ("core", "the last neuron is not written", "with m.If(writing == neurons):",
      "with m.If(writing == neurons - 2):"),
 
-    ("interpreter", "one input too many", "position >= shape.inputs", "position > shape.inputs"),
+    ("interpreter", "one input too many", "place >= shape.inputs", "place > shape.inputs"),
     ("interpreter", "events are not told apart from skips", "self.i.payload != LIST_SKIP",
      "self.i.payload != LIST_END"),
     ("interpreter", "halts by another policy", "self.control.policy == Policy.HALT",
@@ -122,7 +122,7 @@ MUTANTS = [Mutant(*fields) for fields in (
     ("registers", "counters do not stop", "amount & ~count[-1]", "amount"),
     ("registers", "halt has no effect", "self.control.free_running.eq(0)",
      "self.control.free_running.eq(self.control.free_running)"),
-    ("ticker", "the period is a clock longer", "count >= self.period", "count > self.period"),
+    ("ticker", "the period is a clock longer", "count[1:].all()", "count.all()"),
     ("ticker", "a tick taken in time is an overrun", "self.due & ~self.take", "self.due"),
 
     ("crc", "a wrong polynomial", "0xEDB88320", "0xEDB88321"),

@@ -6,6 +6,8 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ionspike.hdl.bus import READ_LATENCY, BusSignature
+from ionspike.hdl.onehot import OneHot
+from ionspike.hdl.loadable import plus_one_or
 from ionspike.hdl.spikes import group_layout
 from ionspike.spec.shape import CoreShape
 from ionspike.spec.wire import (
@@ -102,10 +104,19 @@ class Interpreter(wiring.Component):
         m = Module()
         shape = self.shape
 
+        fsm = OneHot(m, "Command", "Error", "Lost", "Arguments", "Clear", "Echo", "WriteLow", "WriteHigh", "Stamped", "Events", "ListByte", "ListEvent", "MapByte", "MapBit", "Run", "Report", "Digest", "Probes", "Resume", "Code", "Ran", "Count", "Delta", "Mask", "ReadNext", "Probe", "ProbeWait", "ReadWait", "ReadLow", "ReadHigh")
         op = Signal(4)
-        # Arguments arrive from the top: the last one is always args[24:].
-        args = Signal(32)
-        address, number, stamp = args[:24], args[24:], args[8:24]
+        # Arguments arrive from the top: the last one is in `spent`, as its complement, which counts
+        # up to 255 while the address does.
+        address, spent = Signal(24), Signal(8)
+        stamp = address[8:]
+        shift, count_on = Signal(), Signal()
+        shifted = Cat(address[8:], ~spent)
+        with m.If(shift | count_on):
+            m.d.sync += [address[:20].eq(plus_one_or(address[:20], shift, shifted)),
+                         spent.eq(plus_one_or(spent, shift, ~self.i.payload))]
+        with m.If(shift):
+            m.d.sync += address[20:].eq(shifted[20:])
         ran = Signal(8)
         report = Signal(3)
         index = Signal(3)
@@ -122,25 +133,31 @@ class Interpreter(wiring.Component):
         ahead, here = Signal(), Signal()
         go, stamped = Signal(), Signal()
         m.d.comb += [distance.eq(stamp - self.tick[:16]),
-                     ahead.eq(distance > 0), here.eq(distance == 0),
+                     ahead.eq(~distance[-1] & ~here), here.eq(~distance.any()),
                      go.eq(~self.control.free_running | self.due)]
 
         # The input an event is for; then the neuron after the last spike told, or the byte of the
         # bitmap, or the probe. Of inputs, it stays where it is once it is beyond all of them.
         place = Signal(range(max(shape.inputs + 256, shape.neurons + 255)))
         beyond, advance = Signal(), Signal()
-        step, more = Signal(8), Signal()
-        m.d.comb += [beyond.eq(place >= shape.inputs), self.events.payload.eq(place),
-                     step.eq(self.i.payload)]
+        step, skip = Signal(8), Signal()
+        m.d.comb += [beyond.eq(place >= shape.inputs), self.events.payload.eq(place)]
         with m.If(advance):
-            m.d.sync += place.eq(place + step + more)
+            m.d.sync += place.eq(place + step + ~(fsm.at("ListByte") | skip))
         discard, was_late = Signal(), Signal()
         ticked = Signal()
         bits = word[:8]
 
-        delta = Signal.like(place)
-        m.d.comb += delta.eq(self.spikes.payload - place)
+        # What is told of the next spike: the distance from `place`, or that it is too far.
+        delta, last = Signal.like(place), Signal()
+        m.d.comb += [
+            delta.eq(self.spikes.payload - place),
+            skip.eq(fsm.at("Delta") & (delta[8:].any() | delta[1:8].all())),
+            last.eq(~self.spikes.valid),
+        ]
+        assert (LIST_SKIP, LIST_END) == (254, 255)
         part = Signal(3)
+        said = Signal(8)
         # Bytes of a bitmap, or probes.
         count = Signal(8)
         m.d.comb += [
@@ -149,16 +166,32 @@ class Interpreter(wiring.Component):
             self.bus.space.eq(address[20:]), self.bus.offset.eq(address[:20]),
             self.bus.w_data.eq(Cat(word[:8], self.i.payload))]
 
+        fired, bitmap = Signal(), Signal(8)
+
+        def gated(value, condition):
+            return value & Value.cast(condition).replicate(8)
+
+        # Nothing is said in other states; there it does not matter.
+        far = skip | (fsm.at("Delta") & ~self.spikes.valid)
+        m.d.comb += [
+            step.eq(gated(self.i.payload, fsm.at("Arguments", "Echo", "ListByte"))
+                    | gated(Cat(delta[0] & ~skip, delta[1:8]) | Cat(~self.spikes.valid, far.replicate(7)),
+                            fsm.at("Delta"))),
+            self.o.payload.eq(
+                step | gated(ran, fsm.at("Ran")) | gated(count, fsm.at("Count"))
+                | gated(word[:8], fsm.at("ReadLow", "ReadHigh"))
+                | gated(bitmap, fsm.at("Mask") & fired)
+                | gated(Report.SPIKES | report, fsm.at("Code"))
+                | gated(C(Report.ERROR, 8), fsm.at("Error"))),
+        ]
+
         def begin_tick():
             m.d.comb += [self.start.eq(1), self.take.eq(1)]
             m.d.sync += [ran.eq(self.tick), place.eq(0)]
 
-        def shift():
-            m.d.sync += args.eq(Cat(args[8:], self.i.payload))
-
         def go_on():
             """To the next source."""
-            m.d.comb += [step.eq(0), more.eq(1), advance.eq(~beyond)]
+            m.d.comb += advance.eq(~beyond)
 
         def event():
             """Count the event under way; whether it is done with."""
@@ -171,17 +204,17 @@ class Interpreter(wiring.Component):
 
         def end_events():
             with m.If(discard):
-                m.next = "Command"
+                fsm.to("Command")
             with m.Else():
-                m.next = "Run"
+                fsm.to("Run")
 
         def send(which):
             m.d.sync += report.eq(which)
-            m.next = "Code"
+            fsm.to("Code")
 
-        m.d.comb += [self.busy.eq(1), self.o.payload.eq(step)]
-        with m.FSM():
-            with m.State("Command"):
+        m.d.comb += self.busy.eq(1)
+        if True:
+            with fsm.State("Command"):
                 m.d.comb += [self.busy.eq(0), self.idle.eq(~self.i.valid & ~self.due)]
                 m.d.sync += [index.eq(0), part.eq(0), discard.eq(0), was_late.eq(0), stamped.eq(0),
                              aborted.eq(0)]
@@ -190,7 +223,7 @@ class Interpreter(wiring.Component):
                 with m.If(self.due & self.control.free_running & ~(ticked & self.i.valid)):
                     begin_tick()
                     m.d.sync += ticked.eq(1)
-                    m.next = "Run"
+                    fsm.to("Run")
                 with m.Elif(self.i.valid & ~abort):
                     m.d.sync += ticked.eq(0)
                     # The byte is taken with the arguments.
@@ -198,23 +231,23 @@ class Interpreter(wiring.Component):
                         for command in Op:
                             with m.Case(command):
                                 m.d.sync += op.eq(_code(command))
-                                m.next = "Arguments"
+                                fsm.to("Arguments")
                         with m.Default():
                             m.d.sync += op.eq(0)
-                            m.next = "Error"
+                            fsm.to("Error")
 
             # Not a command: nothing that follows can be trusted until the host opens again.
-            with m.State("Error"):
-                m.d.comb += [sending.eq(1), self.o.payload.eq(Report.ERROR)]
+            with fsm.State("Error"):
+                m.d.comb += sending.eq(1)
                 with m.If(taken):
-                    m.next = "Arguments"
+                    fsm.to("Arguments")
 
-            with m.State("Lost"):
+            with fsm.State("Lost"):
                 m.d.comb += [self.i.ready.eq(~abort), self.busy.eq(0), self.idle.eq(~self.i.valid)]
                 with m.If(abort):
-                    m.next = "Command"
+                    fsm.to("Command")
 
-            with m.State("Arguments"):
+            with fsm.State("Arguments"):
                 m.d.comb += self.busy.eq(0)
                 needed, answered = Signal(3), Signal()
                 with m.Switch(op):
@@ -224,103 +257,103 @@ class Interpreter(wiring.Component):
                     with m.Case(0):
                         m.d.comb += [needed.eq(1), answered.eq(1)]
                 with m.If(abort):
-                    m.next = "Command"
+                    fsm.to("Command")
                 with m.Elif(index == needed):
                     m.d.sync += index.eq(0)
                     with m.Switch(op):
                         with m.Case(_code(Op.WRITE)):
-                            m.next = "WriteLow"
+                            fsm.to("WriteLow")
                         with m.Case(_code(Op.READ)):
                             m.d.sync += report.eq(_Report.READ)
-                            m.next = "ReadNext"
+                            fsm.to("ReadNext")
                         with m.Case(_code(Op.ECHO)):
-                            m.next = "Echo"
+                            fsm.to("Echo")
                         with m.Case(_code(Op.MARK)):
                             m.d.sync += report.eq(_Report.MARK)
-                            m.next = "ReadWait"
+                            fsm.to("ReadWait")
                         with m.Case(_code(Op.CLEAR)):
-                            m.d.comb += [self.clear.eq(number[0]),
-                                         self.clear_counters.eq(number[1])]
-                            m.next = "Clear"
+                            m.d.comb += [self.clear.eq(~spent[0]),
+                                         self.clear_counters.eq(~spent[1])]
+                            fsm.to("Clear")
                         with m.Case(0):
-                            m.next = "Lost"
+                            fsm.to("Lost")
                         with m.Default():
-                            shift()
-                            m.next = "Stamped"
+                            m.d.comb += shift.eq(1)
+                            fsm.to("Stamped")
                 with m.Else():
                     m.d.comb += [sending.eq(self.i.valid & answered),
                                  self.i.ready.eq(self.o.ready | ~answered)]
                     with m.If(self.i.valid & self.i.ready):
-                        shift()
+                        m.d.comb += shift.eq(1)
                         m.d.sync += index.eq(index + 1)
 
-            with m.State("Clear"):
+            with fsm.State("Clear"):
                 with m.If(self.core_idle):
-                    m.next = "Command"
+                    fsm.to("Command")
 
-            with m.State("Echo"):
-                with m.If(abort | (number == 0)):
-                    m.next = "Command"
+            with fsm.State("Echo"):
+                with m.If(abort | (spent.all())):
+                    fsm.to("Command")
                 with m.Else():
                     m.d.comb += [sending.eq(self.i.valid), self.i.ready.eq(taken)]
                     with m.If(self.i.valid & taken):
-                        m.d.sync += number.eq(number - 1)
+                        m.d.comb += count_on.eq(1)
 
-            with m.State("WriteLow"):
+            with fsm.State("WriteLow"):
                 m.d.comb += self.busy.eq(0)
-                with m.If(abort | (number == 0)):
-                    m.next = "Command"
+                with m.If(abort | (spent.all())):
+                    fsm.to("Command")
                 with m.Else():
                     m.d.comb += self.i.ready.eq(1)
                     m.d.sync += word[:8].eq(self.i.payload)
                     with m.If(self.i.valid):
-                        m.next = "WriteHigh"
+                        fsm.to("WriteHigh")
 
-            with m.State("WriteHigh"):
+            with fsm.State("WriteHigh"):
                 m.d.comb += self.busy.eq(0)
                 with m.If(abort):
-                    m.next = "Command"
+                    fsm.to("Command")
                 with m.Else():
                     m.d.comb += [self.i.ready.eq(1), self.bus.write.eq(self.i.valid)]
                     with m.If(self.i.valid):
-                        m.d.sync += [address[:20].eq(address[:20] + 1), number.eq(number - 1)]
-                        m.next = "WriteLow"
+                        m.d.comb += count_on.eq(1)
+                        fsm.to("WriteLow")
 
             # A record that belongs to a tick.
-            with m.State("Stamped"):
+            with fsm.State("Stamped"):
                 m.d.comb += self.busy.eq(0)
                 m.d.sync += stamped.eq(1)
                 with m.If(abort):
-                    m.next = "Command"
+                    fsm.to("Command")
                 with m.Elif(ahead):
                     with m.If(go):
                         begin_tick()
-                        m.next = "Run"
+                        fsm.to("Run")
                 with m.Elif(op == _code(Op.ADVANCE)):
-                    m.next = "Command"
+                    fsm.to("Command")
                 with m.Elif(here | (self.control.policy == Policy.NEXT)):
                     with m.If(go):
                         begin_tick()
                         m.d.sync += was_late.eq(~here)
-                        m.next = "Events"
+                        fsm.to("Events")
                 with m.Else():
                     m.d.comb += self.halt.eq(self.control.policy == Policy.HALT)
                     m.d.sync += [discard.eq(1), was_late.eq(1), place.eq(0)]
-                    m.next = "Events"
+                    fsm.to("Events")
 
-            with m.State("Events"):
+            with fsm.State("Events"):
                 m.d.sync += stamped.eq(0)
                 with m.If(op == _code(Op.BITMAP)):
                     m.d.comb += self.i.ready.eq(~abort)
                     with m.If(abort):
                         end_events()
                     with m.Elif(self.i.valid):
-                        shift()
-                        m.next = "MapByte"
+                        m.d.comb += shift.eq(1)
+                        fsm.to("MapByte")
                 with m.Else():
-                    m.next = "ListByte"
+                    fsm.to("ListByte")
 
-            with m.State("ListByte"):
+            with fsm.State("ListByte"):
                 m.d.comb += self.i.ready.eq(~abort)
                 with m.If(abort):
                     end_events()
@@ -330,24 +363,24 @@ class Interpreter(wiring.Component):
                     with m.Else():
                         m.d.comb += advance.eq(~beyond)
                         with m.If(self.i.payload != LIST_SKIP):
-                            m.next = "ListEvent"
+                            fsm.to("ListEvent")
 
-            with m.State("ListEvent"):
+            with fsm.State("ListEvent"):
                 with m.If(event()):
                     go_on()
-                    m.next = "ListByte"
+                    fsm.to("ListByte")
 
-            with m.State("MapByte"):
+            with fsm.State("MapByte"):
                 m.d.sync += bits.eq(self.i.payload)
-                with m.If(abort | (number == 0)):
+                with m.If(abort | (spent.all())):
                     end_events()
                 with m.Else():
                     m.d.comb += self.i.ready.eq(1)
                     with m.If(self.i.valid):
-                        m.d.sync += number.eq(number - 1)
-                        m.next = "MapBit"
+                        m.d.comb += count_on.eq(1)
+                        fsm.to("MapBit")
 
-            with m.State("MapBit"):
+            with fsm.State("MapBit"):
                 done = Signal()
                 with m.If(bits.bit_select(index, 1)):
                     m.d.comb += done.eq(event())
@@ -357,127 +390,123 @@ class Interpreter(wiring.Component):
                     go_on()
                     m.d.sync += index.eq(index + 1)
                     with m.If(index == 7):
-                        m.next = "MapByte"
+                        fsm.to("MapByte")
 
-            with m.State("Run"):
+            with fsm.State("Run"):
                 m.d.comb += self.last_event.eq(1)
                 with m.If(self.core_idle):
-                    m.next = "Report"
+                    fsm.to("Report")
 
             # What the tick that just ran has to tell.
-            with m.State("Report"):
+            with fsm.State("Report"):
                 m.d.comb += self.rewind.eq(1)
                 m.d.sync += place.eq(0)
                 with m.If(self.spike_count == 0):
                     with m.If(ran[:exact_log2(TICK_EVERY)] == 0):
                         send(_Report.TICK)
                     with m.Else():
-                        m.next = "Digest"
+                        fsm.to("Digest")
                 with m.Elif(self.spike_count < self.groups_used * (shape.lanes // 8)):
                     send(_Report.SPIKES)
                 with m.Else():
                     send(_Report.BITMAP)
 
-            with m.State("Digest"):
+            with fsm.State("Digest"):
                 # The second of what its offsets count.
                 m.d.sync += part.eq(2)
                 with m.If(self.control.report_digest):
                     send(_Report.DIGEST)
                 with m.Else():
-                    m.next = "Probes"
+                    fsm.to("Probes")
 
-            with m.State("Probes"):
+            with fsm.State("Probes"):
                 m.d.sync += [part.eq(0), place.eq(0)]
                 with m.If(self.control.report_probes):
                     send(_Report.PROBES)
                 with m.Else():
-                    m.next = "Resume"
+                    fsm.to("Resume")
 
-            with m.State("Resume"):
+            with fsm.State("Resume"):
                 m.d.sync += was_late.eq(0)
                 with m.If(stamped):
-                    m.next = "Stamped"
+                    fsm.to("Stamped")
                 with m.Else():
-                    m.next = "Command"
+                    fsm.to("Command")
 
             # First bytes of a report on a tick; what follows them depends on the report.
-            with m.State("Code"):
-                m.d.comb += [sending.eq(1), self.o.payload.eq(Report.SPIKES | report)]
+            with fsm.State("Code"):
+                m.d.comb += sending.eq(1)
                 with m.If(taken):
-                    m.next = "Ran"
+                    fsm.to("Ran")
 
-            with m.State("Ran"):
-                m.d.comb += [sending.eq(1), self.o.payload.eq(ran)]
+            with fsm.State("Ran"):
+                m.d.comb += sending.eq(1)
                 with m.If(taken):
                     with m.Switch(report):
                         with m.Case(_Report.SPIKES):
-                            m.next = "Delta"
+                            fsm.to("Delta")
                         with m.Case(_Report.TICK):
-                            m.next = "Digest"
+                            fsm.to("Digest")
                         with m.Case(_Report.DIGEST):
-                            m.next = "ReadWait"
+                            fsm.to("ReadWait")
                         with m.Default():
-                            m.next = "Count"
+                            fsm.to("Count")
 
-            with m.State("Count"):
-                m.d.comb += [sending.eq(1), self.o.payload.eq(count)]
+            with fsm.State("Count"):
+                m.d.comb += sending.eq(1)
                 with m.If(taken):
-                    m.next = "Probe"
                     with m.If(report == _Report.BITMAP):
-                        m.next = "Mask"
+                        fsm.to("Mask")
+                    with m.Else():
+                        fsm.to("Probe")
 
-            with m.State("Delta"):
+            with fsm.State("Delta"):
                 m.d.comb += self.expand.eq(1)
                 with m.If(self.spikes.valid):
-                    skip = Signal()
-                    m.d.comb += [
-                        sending.eq(1), skip.eq(delta >= LIST_SKIP),
-                        step.eq(Mux(skip, LIST_SKIP, delta)), more.eq(~skip), advance.eq(taken),
-                        self.spikes.ready.eq(taken & ~skip)]
+                    m.d.comb += [sending.eq(1), advance.eq(taken),
+                                 self.spikes.ready.eq(taken & ~skip)]
                 with m.Elif(self.spikes_done):
-                    m.d.comb += [sending.eq(1), self.o.payload.eq(LIST_END)]
+                    m.d.comb += sending.eq(1)
                     with m.If(taken):
-                        m.next = "Digest"
+                        fsm.to("Digest")
 
-            with m.State("Mask"):
+            with fsm.State("Mask"):
                 mask = self.groups.payload.mask
                 halves = shape.lanes // 8
                 group, half = place >> exact_log2(halves), place % halves
-                fired = Signal()
                 m.d.comb += [
                     fired.eq(self.groups.valid & (self.groups.payload.group == group)),
-                    step.eq(0), more.eq(1),
-                    self.o.payload.eq(Mux(fired, mask.word_select(half, 8), 0))]
+                    bitmap.eq(mask.word_select(half, 8))]
                 with m.If(place[:8] == count):
-                    m.next = "Digest"
+                    fsm.to("Digest")
                 with m.Elif(self.groups.valid | self.spikes_done):
                     m.d.comb += [sending.eq(1), advance.eq(taken),
                                  self.groups.ready.eq(fired & taken & (half == halves - 1))]
 
             # Words from the bus: the host's READ, the probes' numbers and states, and the registers
             # that belong to a report.
-            with m.State("ReadNext"):
-                with m.If(number == 0):
-                    m.next = "Command"
+            with fsm.State("ReadNext"):
+                with m.If(spent.all()):
+                    fsm.to("Command")
                 with m.Else():
-                    m.next = "ReadWait"
+                    fsm.to("ReadWait")
 
-            with m.State("Probe"):
+            with fsm.State("Probe"):
                 m.d.sync += part.eq(0)
                 with m.If(place[:8] == count):
-                    m.next = "Resume"
+                    fsm.to("Resume")
                 with m.Else():
-                    m.next = "ProbeWait"
+                    fsm.to("ProbeWait")
 
-            with m.State("ProbeWait"):
+            with fsm.State("ProbeWait"):
                 m.d.comb += [self.bus.space.eq(Space.AUX),
                              self.bus.offset.eq(AUX_PROBES | place[:7])]
                 m.d.sync += index.eq(index + 1)
                 with m.If(index == READ_LATENCY):
                     m.d.sync += [index.eq(0), word.eq(self.bus.r_data)]
-                    m.next = "ReadWait"
+                    fsm.to("ReadWait")
 
-            with m.State("ReadWait"):
+            with fsm.State("ReadWait"):
                 with m.Switch(report):
                     with m.Case(_Report.PROBES):
                         assert STATE_STRIDE == 4
@@ -492,35 +521,38 @@ class Interpreter(wiring.Component):
                 m.d.sync += index.eq(index + 1)
                 with m.If(index == READ_LATENCY):
                     m.d.sync += [index.eq(0), word.eq(self.bus.r_data)]
-                    m.next = "ReadLow"
+                    fsm.to("ReadLow")
 
-            with m.State("ReadLow"):
-                m.d.comb += [sending.eq(1), self.o.payload.eq(word[:8])]
+            with fsm.State("ReadLow"):
+                m.d.comb += sending.eq(1)
                 with m.If(taken):
                     m.d.sync += word[:8].eq(word[8:])
-                    m.next = "ReadHigh"
+                    fsm.to("ReadHigh")
 
-            with m.State("ReadHigh"):
-                m.d.comb += [sending.eq(1), self.o.payload.eq(word[:8])]
+            with fsm.State("ReadHigh"):
+                m.d.comb += sending.eq(1)
                 with m.If(taken):
                     m.d.sync += part.eq(part + 1)
                     with m.Switch(report):
                         with m.Case(_Report.READ):
-                            m.d.sync += [address[:20].eq(address[:20] + 1), number.eq(number - 1)]
-                            m.next = "ReadNext"
+                            m.d.comb += count_on.eq(1)
+                            fsm.to("ReadNext")
                         with m.Case(_Report.MARK):
-                            m.next = "ReadWait"
                             with m.If(part[0]):
-                                m.next = "Command"
+                                fsm.to("Command")
+                            with m.Else():
+                                fsm.to("ReadWait")
                         with m.Case(_Report.DIGEST):
-                            m.next = "ReadWait"
                             with m.If(part[2]):
-                                m.next = "Probes"
+                                fsm.to("Probes")
+                            with m.Else():
+                                fsm.to("ReadWait")
                         with m.Default():
-                            m.next = "ProbeWait"
                             with m.If(part[1]):
-                                m.d.comb += [step.eq(0), more.eq(1), advance.eq(1)]
-                                m.next = "Probe"
+                                m.d.comb += advance.eq(1)
+                                fsm.to("Probe")
+                            with m.Else():
+                                fsm.to("ProbeWait")
 
         with m.If(self.opened):
             m.d.sync += aborted.eq(1)
