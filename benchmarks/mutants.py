@@ -113,10 +113,10 @@ MUTANTS = [Mutant(*fields) for fields in (
      "self.spike_count <= self.groups_used"),
     ("interpreter", "a tick is told twice as often", "exact_log2(TICK_EVERY)] == 0",
      "exact_log2(TICK_EVERY) - 1] == 0"),
-    ("interpreter", "distances from the last spike", "+ Mux(skip, LIST_SKIP, 1)",
-     "+ Mux(skip, LIST_SKIP, 0)"),
+    ("interpreter", "distances from the last spike", '~(at("ListByte") | skip)',
+     '~at("ListByte", "Delta")'),
     ("interpreter", "events go on where the last ones ended",
-     "resume.eq(resume_at), position.eq(0)]", "resume.eq(resume_at)]"),
+     "[stamped.eq(1), place.eq(0)]", "stamped.eq(1)"),
     ("interpreter", "ticks shut out the host", " & ~(ticked & self.i.valid)", ""),
 
     ("registers", "counters do not stop", "amount & ~count[-1]", "amount"),

@@ -6,8 +6,8 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ionspike.hdl.bus import READ_LATENCY, BusSignature
-from ionspike.hdl.onehot import OneHot
 from ionspike.hdl.loadable import plus_one_or
+from ionspike.hdl.onehot import OneHot
 from ionspike.hdl.spikes import group_layout
 from ionspike.spec.shape import CoreShape
 from ionspike.spec.wire import (
@@ -66,6 +66,10 @@ class Interpreter(wiring.Component):
     tick yet to come waits for it, and everything behind it waits too. However short the period,
     one record is taken between two ticks.
 
+    Commands are taken one byte a clock at most, a word to be written every two clocks; events one
+    every two. Reports come one byte a clock, a word that is read every six clocks, of a probe every
+    nine. The head of an answer that repeats its command is sent while the command is taken.
+
     Members
     -------
     i, o : :py:`In(stream of bytes)`, :py:`Out(stream of bytes)`
@@ -104,12 +108,19 @@ class Interpreter(wiring.Component):
         m = Module()
         shape = self.shape
 
-        fsm = OneHot(m, "Command", "Error", "Lost", "Arguments", "Clear", "Echo", "WriteLow", "WriteHigh", "Stamped", "Events", "ListByte", "ListEvent", "MapByte", "MapBit", "Run", "Report", "Digest", "Probes", "Resume", "Code", "Ran", "Count", "Delta", "Mask", "ReadNext", "Probe", "ProbeWait", "ReadWait", "ReadLow", "ReadHigh")
+        fsm = OneHot(
+            m,
+            "Command", "Error", "Lost", "Arguments", "Clear", "Echo", "WriteLow",
+            "WriteHigh", "Stamped", "Events", "ListByte", "ListEvent", "MapByte",
+            "MapBit", "Run", "Report", "Digest", "Probes", "Resume", "Code", "Ran",
+            "Count", "Delta", "Mask", "ReadNext", "Probe", "ProbeWait", "ReadWait",
+            "ReadLow", "ReadHigh")
+        go, at = fsm.go, fsm.at
         op = Signal(4)
         # Arguments arrive from the top: the last one is in `spent`, as its complement, which counts
         # up to 255 while the address does.
         address, spent = Signal(24), Signal(8)
-        stamp = address[8:]
+        stamp = address[8:]     # after one shift more
         shift, count_on = Signal(), Signal()
         shifted = Cat(address[8:], ~spent)
         with m.If(shift | count_on):
@@ -129,12 +140,13 @@ class Interpreter(wiring.Component):
         sending = Signal()
         m.d.comb += [self.o.valid.eq(sending & ~abort), taken.eq(self.o.ready | abort)]
 
+        # Of the record's tick from the next one; `stamped` while such a record waits.
         distance = Signal(signed(16))
         ahead, here = Signal(), Signal()
-        go, stamped = Signal(), Signal()
+        may_tick, stamped = Signal(), Signal()
         m.d.comb += [distance.eq(stamp - self.tick[:16]),
                      ahead.eq(~distance[-1] & ~here), here.eq(~distance.any()),
-                     go.eq(~self.control.free_running | self.due)]
+                     may_tick.eq(~self.control.free_running | self.due)]
 
         # The input an event is for; then the neuron after the last spike told, or the byte of the
         # bitmap, or the probe. Of inputs, it stays where it is once it is beyond all of them.
@@ -143,51 +155,45 @@ class Interpreter(wiring.Component):
         step, skip = Signal(8), Signal()
         m.d.comb += [beyond.eq(place >= shape.inputs), self.events.payload.eq(place)]
         with m.If(advance):
-            m.d.sync += place.eq(place + step + ~(fsm.at("ListByte") | skip))
+            m.d.sync += place.eq(place + step + ~(at("ListByte") | skip))
         discard, was_late = Signal(), Signal()
         ticked = Signal()
         bits = word[:8]
 
-        # What is told of the next spike: the distance from `place`, or that it is too far.
-        delta, last = Signal.like(place), Signal()
+        # Spikes are told by their distance from `place`, unless that is too far, or they are over.
+        assert (LIST_SKIP, LIST_END) == (254, 255)
+        delta, none, told = Signal.like(place), ~self.spikes.valid, Signal(8)
         m.d.comb += [
             delta.eq(self.spikes.payload - place),
-            skip.eq(fsm.at("Delta") & (delta[8:].any() | delta[1:8].all())),
-            last.eq(~self.spikes.valid),
-        ]
-        assert (LIST_SKIP, LIST_END) == (254, 255)
-        part = Signal(3)
-        said = Signal(8)
+            skip.eq(at("Delta") & (delta[8:].any() | delta[1:8].all())),
+            told.eq(Cat((delta[0] & ~skip) | none, delta[1:8] | (skip | none).replicate(7)))]
         # Bytes of a bitmap, or probes.
         count = Signal(8)
-        m.d.comb += [
-            count.eq(Mux(report == _Report.BITMAP, self.groups_used * (shape.lanes // 8),
-                         self.probe_count)),
-            self.bus.space.eq(address[20:]), self.bus.offset.eq(address[:20]),
-            self.bus.w_data.eq(Cat(word[:8], self.i.payload))]
-
+        m.d.comb += count.eq(Mux(report == _Report.BITMAP, self.groups_used * (shape.lanes // 8),
+                                 self.probe_count))
         fired, bitmap = Signal(), Signal(8)
 
-        def gated(value, condition):
+        def during(condition, value):
             return value & Value.cast(condition).replicate(8)
 
-        # Nothing is said in other states; there it does not matter.
-        far = skip | (fsm.at("Delta") & ~self.spikes.valid)
+        # Where neither is used, they may be anything.
         m.d.comb += [
-            step.eq(gated(self.i.payload, fsm.at("Arguments", "Echo", "ListByte"))
-                    | gated(Cat(delta[0] & ~skip, delta[1:8]) | Cat(~self.spikes.valid, far.replicate(7)),
-                            fsm.at("Delta"))),
+            step.eq(during(at("Arguments", "Echo", "ListByte"), self.i.payload)
+                    | during(at("Delta"), told)),
             self.o.payload.eq(
-                step | gated(ran, fsm.at("Ran")) | gated(count, fsm.at("Count"))
-                | gated(word[:8], fsm.at("ReadLow", "ReadHigh"))
-                | gated(bitmap, fsm.at("Mask") & fired)
-                | gated(Report.SPIKES | report, fsm.at("Code"))
-                | gated(C(Report.ERROR, 8), fsm.at("Error"))),
-        ]
+                step
+                | during(at("Code"), Report.SPIKES | report) | during(at("Error"), C(Report.ERROR))
+                | during(at("Ran"), ran) | during(at("Count"), count)
+                | during(at("ReadLow", "ReadHigh"), word[:8])
+                | during(at("Mask") & fired, bitmap))]
+
+        part = Signal(3)        # of what is read from the bus
+        m.d.comb += [self.bus.space.eq(address[20:]), self.bus.offset.eq(address[:20]),
+                     self.bus.w_data.eq(Cat(word[:8], self.i.payload))]
 
         def begin_tick():
             m.d.comb += [self.start.eq(1), self.take.eq(1)]
-            m.d.sync += [ran.eq(self.tick), place.eq(0)]
+            m.d.sync += ran.eq(self.tick)
 
         def go_on():
             """To the next source."""
@@ -204,355 +210,355 @@ class Interpreter(wiring.Component):
 
         def end_events():
             with m.If(discard):
-                fsm.to("Command")
+                go("Command")
             with m.Else():
-                fsm.to("Run")
+                go("Run")
 
         def send(which):
             m.d.sync += report.eq(which)
-            fsm.to("Code")
+            go("Code")
 
         m.d.comb += self.busy.eq(1)
-        if True:
-            with fsm.State("Command"):
-                m.d.comb += [self.busy.eq(0), self.idle.eq(~self.i.valid & ~self.due)]
-                m.d.sync += [index.eq(0), part.eq(0), discard.eq(0), was_late.eq(0), stamped.eq(0),
-                             aborted.eq(0)]
-                # Between two ticks a record has its turn, or ticks that take longer than their
-                # period would shut out the host that could stop them.
-                with m.If(self.due & self.control.free_running & ~(ticked & self.i.valid)):
-                    begin_tick()
-                    m.d.sync += ticked.eq(1)
-                    fsm.to("Run")
-                with m.Elif(self.i.valid & ~abort):
-                    m.d.sync += ticked.eq(0)
-                    # The byte is taken with the arguments.
-                    with m.Switch(self.i.payload):
-                        for command in Op:
-                            with m.Case(command):
-                                m.d.sync += op.eq(_code(command))
-                                fsm.to("Arguments")
-                        with m.Default():
-                            m.d.sync += op.eq(0)
-                            fsm.to("Error")
+        with fsm.state("Command"):
+            m.d.comb += [self.busy.eq(0), self.idle.eq(~self.i.valid & ~self.due)]
+            m.d.sync += [index.eq(0), part.eq(0), discard.eq(0), was_late.eq(0), stamped.eq(0),
+                         aborted.eq(0)]
+            # Between two ticks a record has its turn, or ticks that take longer than their
+            # period would shut out the host that could stop them.
+            with m.If(self.due & self.control.free_running & ~(ticked & self.i.valid)):
+                begin_tick()
+                m.d.sync += ticked.eq(1)
+                go("Run")
+            with m.Elif(self.i.valid & ~abort):
+                m.d.sync += ticked.eq(0)
+                # The byte is taken with the arguments.
+                with m.Switch(self.i.payload):
+                    for command in Op:
+                        with m.Case(command):
+                            m.d.sync += op.eq(_code(command))
+                            go("Arguments")
+                    with m.Default():
+                        m.d.sync += op.eq(0)
+                        go("Error")
 
-            # Not a command: nothing that follows can be trusted until the host opens again.
-            with fsm.State("Error"):
-                m.d.comb += sending.eq(1)
-                with m.If(taken):
-                    fsm.to("Arguments")
+        # Not a command: nothing that follows can be trusted until the host opens again.
+        with fsm.state("Error"):
+            m.d.comb += sending.eq(1)
+            with m.If(taken):
+                go("Arguments")
 
-            with fsm.State("Lost"):
-                m.d.comb += [self.i.ready.eq(~abort), self.busy.eq(0), self.idle.eq(~self.i.valid)]
-                with m.If(abort):
-                    fsm.to("Command")
+        with fsm.state("Lost"):
+            m.d.comb += [self.i.ready.eq(~abort), self.busy.eq(0), self.idle.eq(~self.i.valid)]
+            with m.If(abort):
+                go("Command")
 
-            with fsm.State("Arguments"):
-                m.d.comb += self.busy.eq(0)
-                needed, answered = Signal(3), Signal()
+        with fsm.state("Arguments"):
+            m.d.comb += self.busy.eq(0)
+            needed, answered = Signal(3), Signal()
+            with m.Switch(op):
+                for command, size in _BYTES.items():
+                    with m.Case(_code(command)):
+                        m.d.comb += [needed.eq(size), answered.eq(command in _ANSWERED)]
+                with m.Case(0):
+                    m.d.comb += [needed.eq(1), answered.eq(1)]
+            with m.If(abort):
+                go("Command")
+            with m.Elif(index == needed):
+                m.d.sync += index.eq(0)
                 with m.Switch(op):
-                    for command, size in _BYTES.items():
-                        with m.Case(_code(command)):
-                            m.d.comb += [needed.eq(size), answered.eq(command in _ANSWERED)]
+                    with m.Case(_code(Op.WRITE)):
+                        go("WriteLow")
+                    with m.Case(_code(Op.READ)):
+                        m.d.sync += report.eq(_Report.READ)
+                        go("ReadNext")
+                    with m.Case(_code(Op.ECHO)):
+                        go("Echo")
+                    with m.Case(_code(Op.MARK)):
+                        m.d.sync += report.eq(_Report.MARK)
+                        go("ReadWait")
+                    with m.Case(_code(Op.CLEAR)):
+                        m.d.comb += [self.clear.eq(~spent[0]),
+                                     self.clear_counters.eq(~spent[1])]
+                        go("Clear")
                     with m.Case(0):
-                        m.d.comb += [needed.eq(1), answered.eq(1)]
-                with m.If(abort):
-                    fsm.to("Command")
-                with m.Elif(index == needed):
-                    m.d.sync += index.eq(0)
-                    with m.Switch(op):
-                        with m.Case(_code(Op.WRITE)):
-                            fsm.to("WriteLow")
-                        with m.Case(_code(Op.READ)):
-                            m.d.sync += report.eq(_Report.READ)
-                            fsm.to("ReadNext")
-                        with m.Case(_code(Op.ECHO)):
-                            fsm.to("Echo")
-                        with m.Case(_code(Op.MARK)):
-                            m.d.sync += report.eq(_Report.MARK)
-                            fsm.to("ReadWait")
-                        with m.Case(_code(Op.CLEAR)):
-                            m.d.comb += [self.clear.eq(~spent[0]),
-                                         self.clear_counters.eq(~spent[1])]
-                            fsm.to("Clear")
-                        with m.Case(0):
-                            fsm.to("Lost")
-                        with m.Default():
-                            m.d.comb += shift.eq(1)
-                            fsm.to("Stamped")
-                with m.Else():
-                    m.d.comb += [sending.eq(self.i.valid & answered),
-                                 self.i.ready.eq(self.o.ready | ~answered)]
-                    with m.If(self.i.valid & self.i.ready):
+                        go("Lost")
+                    with m.Default():
                         m.d.comb += shift.eq(1)
-                        m.d.sync += index.eq(index + 1)
+                        go("Stamped")
+            with m.Else():
+                m.d.comb += [sending.eq(self.i.valid & answered),
+                             self.i.ready.eq(self.o.ready | ~answered)]
+                with m.If(self.i.valid & self.i.ready):
+                    m.d.comb += shift.eq(1)
+                    m.d.sync += index.eq(index + 1)
 
-            with fsm.State("Clear"):
-                with m.If(self.core_idle):
-                    fsm.to("Command")
+        with fsm.state("Clear"):
+            with m.If(self.core_idle):
+                go("Command")
 
-            with fsm.State("Echo"):
-                with m.If(abort | (spent.all())):
-                    fsm.to("Command")
-                with m.Else():
-                    m.d.comb += [sending.eq(self.i.valid), self.i.ready.eq(taken)]
-                    with m.If(self.i.valid & taken):
-                        m.d.comb += count_on.eq(1)
+        with fsm.state("Echo"):
+            with m.If(abort | spent.all()):
+                go("Command")
+            with m.Else():
+                m.d.comb += [sending.eq(self.i.valid), self.i.ready.eq(taken)]
+                with m.If(self.i.valid & taken):
+                    m.d.comb += count_on.eq(1)
 
-            with fsm.State("WriteLow"):
-                m.d.comb += self.busy.eq(0)
-                with m.If(abort | (spent.all())):
-                    fsm.to("Command")
-                with m.Else():
-                    m.d.comb += self.i.ready.eq(1)
-                    m.d.sync += word[:8].eq(self.i.payload)
-                    with m.If(self.i.valid):
-                        fsm.to("WriteHigh")
+        with fsm.state("WriteLow"):
+            m.d.comb += self.busy.eq(0)
+            with m.If(abort | spent.all()):
+                go("Command")
+            with m.Else():
+                m.d.comb += self.i.ready.eq(1)
+                m.d.sync += word[:8].eq(self.i.payload)
+                with m.If(self.i.valid):
+                    go("WriteHigh")
 
-            with fsm.State("WriteHigh"):
-                m.d.comb += self.busy.eq(0)
-                with m.If(abort):
-                    fsm.to("Command")
-                with m.Else():
-                    m.d.comb += [self.i.ready.eq(1), self.bus.write.eq(self.i.valid)]
-                    with m.If(self.i.valid):
-                        m.d.comb += count_on.eq(1)
-                        fsm.to("WriteLow")
+        with fsm.state("WriteHigh"):
+            m.d.comb += self.busy.eq(0)
+            with m.If(abort):
+                go("Command")
+            with m.Else():
+                m.d.comb += [self.i.ready.eq(1), self.bus.write.eq(self.i.valid)]
+                with m.If(self.i.valid):
+                    m.d.comb += count_on.eq(1)
+                    go("WriteLow")
 
-            # A record that belongs to a tick.
-            with fsm.State("Stamped"):
-                m.d.comb += self.busy.eq(0)
-                m.d.sync += stamped.eq(1)
-                with m.If(abort):
-                    fsm.to("Command")
-                with m.Elif(ahead):
-                    with m.If(go):
-                        begin_tick()
-                        fsm.to("Run")
-                with m.Elif(op == _code(Op.ADVANCE)):
-                    fsm.to("Command")
-                with m.Elif(here | (self.control.policy == Policy.NEXT)):
-                    with m.If(go):
-                        begin_tick()
-                        m.d.sync += was_late.eq(~here)
-                        fsm.to("Events")
-                with m.Else():
-                    m.d.comb += self.halt.eq(self.control.policy == Policy.HALT)
-                    m.d.sync += [discard.eq(1), was_late.eq(1), place.eq(0)]
-                    fsm.to("Events")
+        # A record that belongs to a tick.
+        with fsm.state("Stamped"):
+            m.d.comb += self.busy.eq(0)
+            m.d.sync += [stamped.eq(1), place.eq(0)]
+            with m.If(abort):
+                go("Command")
+            with m.Elif(ahead):
+                with m.If(may_tick):
+                    begin_tick()
+                    go("Run")
+            with m.Elif(op == _code(Op.ADVANCE)):
+                go("Command")
+            with m.Elif(here | (self.control.policy == Policy.NEXT)):
+                with m.If(may_tick):
+                    begin_tick()
+                    m.d.sync += was_late.eq(~here)
+                    go("Events")
+            with m.Else():
+                m.d.comb += self.halt.eq(self.control.policy == Policy.HALT)
+                m.d.sync += [discard.eq(1), was_late.eq(1)]
+                go("Events")
 
-            with fsm.State("Events"):
-                m.d.sync += stamped.eq(0)
-                with m.If(op == _code(Op.BITMAP)):
-                    m.d.comb += self.i.ready.eq(~abort)
-                    with m.If(abort):
-                        end_events()
-                    with m.Elif(self.i.valid):
-                        m.d.comb += shift.eq(1)
-                        fsm.to("MapByte")
-                with m.Else():
-                    fsm.to("ListByte")
-
-            with fsm.State("ListByte"):
+        with fsm.state("Events"):
+            m.d.sync += stamped.eq(0)
+            with m.If(op == _code(Op.BITMAP)):
                 m.d.comb += self.i.ready.eq(~abort)
                 with m.If(abort):
                     end_events()
                 with m.Elif(self.i.valid):
-                    with m.If(self.i.payload == LIST_END):
-                        end_events()
-                    with m.Else():
-                        m.d.comb += advance.eq(~beyond)
-                        with m.If(self.i.payload != LIST_SKIP):
-                            fsm.to("ListEvent")
+                    m.d.comb += shift.eq(1)
+                    go("MapByte")
+            with m.Else():
+                go("ListByte")
 
-            with fsm.State("ListEvent"):
-                with m.If(event()):
-                    go_on()
-                    fsm.to("ListByte")
-
-            with fsm.State("MapByte"):
-                m.d.sync += bits.eq(self.i.payload)
-                with m.If(abort | (spent.all())):
+        with fsm.state("ListByte"):
+            m.d.comb += self.i.ready.eq(~abort)
+            with m.If(abort):
+                end_events()
+            with m.Elif(self.i.valid):
+                with m.If(self.i.payload == LIST_END):
                     end_events()
                 with m.Else():
-                    m.d.comb += self.i.ready.eq(1)
-                    with m.If(self.i.valid):
-                        m.d.comb += count_on.eq(1)
-                        fsm.to("MapBit")
+                    m.d.comb += advance.eq(~beyond)
+                    with m.If(self.i.payload != LIST_SKIP):
+                        go("ListEvent")
 
-            with fsm.State("MapBit"):
-                done = Signal()
-                with m.If(bits.bit_select(index, 1)):
-                    m.d.comb += done.eq(event())
-                with m.Else():
-                    m.d.comb += done.eq(1)
-                with m.If(done):
-                    go_on()
-                    m.d.sync += index.eq(index + 1)
-                    with m.If(index == 7):
-                        fsm.to("MapByte")
+        with fsm.state("ListEvent"):
+            with m.If(event()):
+                go_on()
+                go("ListByte")
 
-            with fsm.State("Run"):
-                m.d.comb += self.last_event.eq(1)
-                with m.If(self.core_idle):
-                    fsm.to("Report")
+        with fsm.state("MapByte"):
+            m.d.sync += bits.eq(self.i.payload)
+            with m.If(abort | spent.all()):
+                end_events()
+            with m.Else():
+                m.d.comb += self.i.ready.eq(1)
+                with m.If(self.i.valid):
+                    m.d.comb += count_on.eq(1)
+                    go("MapBit")
 
-            # What the tick that just ran has to tell.
-            with fsm.State("Report"):
-                m.d.comb += self.rewind.eq(1)
-                m.d.sync += place.eq(0)
-                with m.If(self.spike_count == 0):
-                    with m.If(ran[:exact_log2(TICK_EVERY)] == 0):
-                        send(_Report.TICK)
-                    with m.Else():
-                        fsm.to("Digest")
-                with m.Elif(self.spike_count < self.groups_used * (shape.lanes // 8)):
-                    send(_Report.SPIKES)
-                with m.Else():
-                    send(_Report.BITMAP)
-
-            with fsm.State("Digest"):
-                # The second of what its offsets count.
-                m.d.sync += part.eq(2)
-                with m.If(self.control.report_digest):
-                    send(_Report.DIGEST)
-                with m.Else():
-                    fsm.to("Probes")
-
-            with fsm.State("Probes"):
-                m.d.sync += [part.eq(0), place.eq(0)]
-                with m.If(self.control.report_probes):
-                    send(_Report.PROBES)
-                with m.Else():
-                    fsm.to("Resume")
-
-            with fsm.State("Resume"):
-                m.d.sync += was_late.eq(0)
-                with m.If(stamped):
-                    fsm.to("Stamped")
-                with m.Else():
-                    fsm.to("Command")
-
-            # First bytes of a report on a tick; what follows them depends on the report.
-            with fsm.State("Code"):
-                m.d.comb += sending.eq(1)
-                with m.If(taken):
-                    fsm.to("Ran")
-
-            with fsm.State("Ran"):
-                m.d.comb += sending.eq(1)
-                with m.If(taken):
-                    with m.Switch(report):
-                        with m.Case(_Report.SPIKES):
-                            fsm.to("Delta")
-                        with m.Case(_Report.TICK):
-                            fsm.to("Digest")
-                        with m.Case(_Report.DIGEST):
-                            fsm.to("ReadWait")
-                        with m.Default():
-                            fsm.to("Count")
-
-            with fsm.State("Count"):
-                m.d.comb += sending.eq(1)
-                with m.If(taken):
-                    with m.If(report == _Report.BITMAP):
-                        fsm.to("Mask")
-                    with m.Else():
-                        fsm.to("Probe")
-
-            with fsm.State("Delta"):
-                m.d.comb += self.expand.eq(1)
-                with m.If(self.spikes.valid):
-                    m.d.comb += [sending.eq(1), advance.eq(taken),
-                                 self.spikes.ready.eq(taken & ~skip)]
-                with m.Elif(self.spikes_done):
-                    m.d.comb += sending.eq(1)
-                    with m.If(taken):
-                        fsm.to("Digest")
-
-            with fsm.State("Mask"):
-                mask = self.groups.payload.mask
-                halves = shape.lanes // 8
-                group, half = place >> exact_log2(halves), place % halves
-                m.d.comb += [
-                    fired.eq(self.groups.valid & (self.groups.payload.group == group)),
-                    bitmap.eq(mask.word_select(half, 8))]
-                with m.If(place[:8] == count):
-                    fsm.to("Digest")
-                with m.Elif(self.groups.valid | self.spikes_done):
-                    m.d.comb += [sending.eq(1), advance.eq(taken),
-                                 self.groups.ready.eq(fired & taken & (half == halves - 1))]
-
-            # Words from the bus: the host's READ, the probes' numbers and states, and the registers
-            # that belong to a report.
-            with fsm.State("ReadNext"):
-                with m.If(spent.all()):
-                    fsm.to("Command")
-                with m.Else():
-                    fsm.to("ReadWait")
-
-            with fsm.State("Probe"):
-                m.d.sync += part.eq(0)
-                with m.If(place[:8] == count):
-                    fsm.to("Resume")
-                with m.Else():
-                    fsm.to("ProbeWait")
-
-            with fsm.State("ProbeWait"):
-                m.d.comb += [self.bus.space.eq(Space.AUX),
-                             self.bus.offset.eq(AUX_PROBES | place[:7])]
+        with fsm.state("MapBit"):
+            done = Signal()
+            with m.If(bits.bit_select(index, 1)):
+                m.d.comb += done.eq(event())
+            with m.Else():
+                m.d.comb += done.eq(1)
+            with m.If(done):
+                go_on()
                 m.d.sync += index.eq(index + 1)
-                with m.If(index == READ_LATENCY):
-                    m.d.sync += [index.eq(0), word.eq(self.bus.r_data)]
-                    fsm.to("ReadWait")
+                with m.If(index == 7):
+                    go("MapByte")
 
-            with fsm.State("ReadWait"):
+        with fsm.state("Run"):
+            m.d.comb += self.last_event.eq(1)
+            with m.If(self.core_idle):
+                go("Report")
+
+        # What the tick that just ran has to tell.
+        with fsm.state("Report"):
+            m.d.comb += self.rewind.eq(1)
+            m.d.sync += place.eq(0)
+            with m.If(self.spike_count == 0):
+                with m.If(ran[:exact_log2(TICK_EVERY)] == 0):
+                    send(_Report.TICK)
+                with m.Else():
+                    go("Digest")
+            with m.Elif(self.spike_count < self.groups_used * (shape.lanes // 8)):
+                send(_Report.SPIKES)
+            with m.Else():
+                send(_Report.BITMAP)
+
+        with fsm.state("Digest"):
+            # Where its words begin among eight.
+            m.d.sync += part.eq(2)
+            with m.If(self.control.report_digest):
+                send(_Report.DIGEST)
+            with m.Else():
+                go("Probes")
+
+        with fsm.state("Probes"):
+            m.d.sync += [part.eq(0), place.eq(0)]
+            with m.If(self.control.report_probes):
+                send(_Report.PROBES)
+            with m.Else():
+                go("Resume")
+
+        with fsm.state("Resume"):
+            m.d.sync += was_late.eq(0)
+            with m.If(stamped):
+                go("Stamped")
+            with m.Else():
+                go("Command")
+
+        # First bytes of a report on a tick; what follows them depends on the report.
+        with fsm.state("Code"):
+            m.d.comb += sending.eq(1)
+            with m.If(taken):
+                go("Ran")
+
+        with fsm.state("Ran"):
+            m.d.comb += sending.eq(1)
+            with m.If(taken):
                 with m.Switch(report):
-                    with m.Case(_Report.PROBES):
-                        assert STATE_STRIDE == 4
-                        m.d.comb += [self.bus.space.eq(Space.STATE),
-                                     self.bus.offset.eq(Cat(part[:2], word))]
-                    with m.Case(_Report.MARK):
-                        m.d.comb += [self.bus.space.eq(Space.REGISTERS),
-                                     self.bus.offset.eq(find("tick_low").offset | part[0])]
+                    with m.Case(_Report.SPIKES):
+                        go("Delta")
+                    with m.Case(_Report.TICK):
+                        go("Digest")
                     with m.Case(_Report.DIGEST):
-                        m.d.comb += [self.bus.space.eq(Space.REGISTERS),
-                                     self.bus.offset.eq((find("digest_low").offset & ~7) | part)]
-                m.d.sync += index.eq(index + 1)
-                with m.If(index == READ_LATENCY):
-                    m.d.sync += [index.eq(0), word.eq(self.bus.r_data)]
-                    fsm.to("ReadLow")
+                        go("ReadWait")
+                    with m.Default():
+                        go("Count")
 
-            with fsm.State("ReadLow"):
+        with fsm.state("Count"):
+            m.d.comb += sending.eq(1)
+            with m.If(taken):
+                with m.If(report == _Report.BITMAP):
+                    go("Mask")
+                with m.Else():
+                    go("Probe")
+
+        with fsm.state("Delta"):
+            m.d.comb += self.expand.eq(1)
+            with m.If(self.spikes.valid):
+                m.d.comb += [sending.eq(1), advance.eq(taken),
+                             self.spikes.ready.eq(taken & ~skip)]
+            with m.Elif(self.spikes_done):
                 m.d.comb += sending.eq(1)
                 with m.If(taken):
-                    m.d.sync += word[:8].eq(word[8:])
-                    fsm.to("ReadHigh")
+                    go("Digest")
 
-            with fsm.State("ReadHigh"):
-                m.d.comb += sending.eq(1)
-                with m.If(taken):
-                    m.d.sync += part.eq(part + 1)
-                    with m.Switch(report):
-                        with m.Case(_Report.READ):
-                            m.d.comb += count_on.eq(1)
-                            fsm.to("ReadNext")
-                        with m.Case(_Report.MARK):
-                            with m.If(part[0]):
-                                fsm.to("Command")
-                            with m.Else():
-                                fsm.to("ReadWait")
-                        with m.Case(_Report.DIGEST):
-                            with m.If(part[2]):
-                                fsm.to("Probes")
-                            with m.Else():
-                                fsm.to("ReadWait")
-                        with m.Default():
-                            with m.If(part[1]):
-                                m.d.comb += advance.eq(1)
-                                fsm.to("Probe")
-                            with m.Else():
-                                fsm.to("ProbeWait")
+        with fsm.state("Mask"):
+            mask = self.groups.payload.mask
+            halves = shape.lanes // 8
+            group, half = place >> exact_log2(halves), place % halves
+            m.d.comb += [
+                fired.eq(self.groups.valid & (self.groups.payload.group == group)),
+                bitmap.eq(mask.word_select(half, 8))]
+            with m.If(place[:8] == count):
+                go("Digest")
+            with m.Elif(self.groups.valid | self.spikes_done):
+                m.d.comb += [sending.eq(1), advance.eq(taken),
+                             self.groups.ready.eq(fired & taken & (half == halves - 1))]
+
+        # Words from the bus: the host's READ, the probes' numbers and states, and the registers
+        # that belong to a report.
+        with fsm.state("ReadNext"):
+            with m.If(spent.all()):
+                go("Command")
+            with m.Else():
+                go("ReadWait")
+
+        with fsm.state("Probe"):
+            m.d.sync += part.eq(0)
+            with m.If(place[:8] == count):
+                go("Resume")
+            with m.Else():
+                go("ProbeWait")
+
+        with fsm.state("ProbeWait"):
+            m.d.comb += [self.bus.space.eq(Space.AUX),
+                         self.bus.offset.eq(AUX_PROBES | place[:7])]
+            m.d.sync += index.eq(index + 1)
+            with m.If(index == READ_LATENCY):
+                m.d.sync += [index.eq(0), word.eq(self.bus.r_data)]
+                go("ReadWait")
+
+        with fsm.state("ReadWait"):
+            with m.Switch(report):
+                with m.Case(_Report.PROBES):
+                    assert STATE_STRIDE == 4
+                    m.d.comb += [self.bus.space.eq(Space.STATE),
+                                 self.bus.offset.eq(Cat(part[:2], word))]
+                with m.Case(_Report.MARK):
+                    m.d.comb += [self.bus.space.eq(Space.REGISTERS),
+                                 self.bus.offset.eq(find("tick_low").offset | part[0])]
+                with m.Case(_Report.DIGEST):
+                    assert find("digest_low").offset & 7 == 2
+                    m.d.comb += [self.bus.space.eq(Space.REGISTERS),
+                                 self.bus.offset.eq((find("digest_low").offset & ~7) | part)]
+            m.d.sync += index.eq(index + 1)
+            with m.If(index == READ_LATENCY):
+                m.d.sync += [index.eq(0), word.eq(self.bus.r_data)]
+                go("ReadLow")
+
+        with fsm.state("ReadLow"):
+            m.d.comb += sending.eq(1)
+            with m.If(taken):
+                m.d.sync += word[:8].eq(word[8:])
+                go("ReadHigh")
+
+        with fsm.state("ReadHigh"):
+            m.d.comb += sending.eq(1)
+            with m.If(taken):
+                m.d.sync += part.eq(part + 1)
+                with m.Switch(report):
+                    with m.Case(_Report.READ):
+                        m.d.comb += count_on.eq(1)
+                        go("ReadNext")
+                    with m.Case(_Report.MARK):
+                        with m.If(part[0]):
+                            go("Command")
+                        with m.Else():
+                            go("ReadWait")
+                    with m.Case(_Report.DIGEST):
+                        with m.If(part[2]):
+                            go("Probes")
+                        with m.Else():
+                            go("ReadWait")
+                    with m.Default():
+                        with m.If(part[1]):
+                            m.d.comb += advance.eq(1)
+                            go("Probe")
+                        with m.Else():
+                            go("ProbeWait")
 
         with m.If(self.opened):
             m.d.sync += aborted.eq(1)

@@ -16,6 +16,7 @@ class Ticker(wiring.Component):
     Members
     -------
     run : :py:`In(1)`
+        Low in the first clock of all.
     period : :py:`In(24)`
         Clocks; at least one. A new one counts from the next tick on, or from when ``run`` rises.
     due : :py:`Out(1)`
