@@ -9,8 +9,8 @@ __all__ = ["BusSignature", "READ_LATENCY"]
 READ_LATENCY = 2
 
 #: Master's side of the 16-bit bus on which a core's memories lie while it is at rest. ``r_data``
-#: belongs to the address of READ_LATENCY clocks before; ``space`` and ``offset`` are those of
-#: :data:`ionspike.spec.wire.Space`.
+#: belongs to the address of READ_LATENCY clocks before, if that stayed; ``space`` and ``offset``
+#: are those of :data:`ionspike.spec.wire.Space`.
 BusSignature = wiring.Signature({
     "space": Out(4), "offset": Out(OFFSET_BITS), "write": Out(1), "w_data": Out(16),
     "r_data": In(16)})
