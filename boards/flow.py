@@ -35,10 +35,8 @@ write_json top.json
 """
 
 # ABC9's second flow takes longer and saves 6 % of an UltraPlus's cells; where multipliers are
-# logic it takes many minutes. Told how long a path may be, in ps, it saves 2 % more: by itself it
-# makes all paths as short as they can be. A clock of 24 MHz is 41,667 ps.
-_FLOW2 = """scratchpad -copy abc9.script.flow2 abc9.script
-scratchpad -set abc9.D 40000"""
+# logic it takes many minutes.
+_FLOW2 = "scratchpad -copy abc9.script.flow2 abc9.script"
 
 
 @dataclass(frozen=True)

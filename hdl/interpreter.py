@@ -111,7 +111,7 @@ class Interpreter(wiring.Component):
         fsm = OneHot(
             m,
             "Command", "Error", "Lost", "Arguments", "Clear", "Echo", "WriteLow",
-            "WriteHigh", "Stamped", "Events", "ListByte", "ListEvent", "MapByte",
+            "WriteHigh", "Shifted", "Stamped", "Events", "ListByte", "ListEvent", "MapByte",
             "MapBit", "Run", "Report", "Digest", "Probes", "Resume", "Code", "Ran",
             "Count", "Delta", "Mask", "ReadNext", "Probe", "ProbeWait", "ReadWait",
             "ReadLow", "ReadHigh")
@@ -144,8 +144,9 @@ class Interpreter(wiring.Component):
         distance = Signal(signed(16))
         ahead, here = Signal(), Signal()
         may_tick, stamped = Signal(), Signal()
+        # Known a clock late, which is soon enough: neither side of it has just changed when used.
+        m.d.sync += [ahead.eq(~distance[-1] & distance.any()), here.eq(~distance.any())]
         m.d.comb += [distance.eq(stamp - self.tick[:16]),
-                     ahead.eq(~distance[-1] & ~here), here.eq(~distance.any()),
                      may_tick.eq(~self.control.free_running | self.due)]
 
         # The input an event is for; then the neuron after the last spike told, or the byte of the
@@ -284,7 +285,7 @@ class Interpreter(wiring.Component):
                         go("Lost")
                     with m.Default():
                         m.d.comb += shift.eq(1)
-                        go("Stamped")
+                        go("Shifted")
             with m.Else():
                 m.d.comb += [sending.eq(self.i.valid & answered),
                              self.i.ready.eq(self.o.ready | ~answered)]
@@ -325,6 +326,9 @@ class Interpreter(wiring.Component):
                     go("WriteLow")
 
         # A record that belongs to a tick.
+        with fsm.state("Shifted"):
+            go("Stamped")
+
         with fsm.state("Stamped"):
             m.d.comb += self.busy.eq(0)
             m.d.sync += [stamped.eq(1), place.eq(0)]
