@@ -137,7 +137,9 @@ class Core(wiring.Component):
 
         # Sweep over all neurons: `index` is read, `writing` written LATENCY + 1 clocks later.
         neurons = Signal(range(shape.neurons + 1))
-        index, writing = Signal.like(neurons), Signal.like(neurons)
+        # The latter also counts what is cleared.
+        index = Signal.like(neurons)
+        writing = Signal(max(len(neurons), shape.slot_bits + shape.group_bits))
         sweep, valid, clearing = Signal(), Signal(), Signal()
         lane = Signal(range(shape.lanes))
         group = Signal(shape.group_bits)
@@ -158,10 +160,9 @@ class Core(wiring.Component):
             digester.i_valid.eq(neuron.o_valid), digester.i.eq(neuron.o),
         ]
         # A group's accumulators are cleared when its last lane has been read.
-        clear_count = Signal(max(shape.slot_bits + shape.group_bits, len(index)))
         with m.If(clearing):
             m.d.comb += [synapses.clear.eq(1),
-                         Cat(synapses.clear_group, synapses.clear_slot).eq(clear_count)]
+                         Cat(synapses.clear_group, synapses.clear_slot).eq(writing)]
         with m.Else():
             m.d.comb += [synapses.clear.eq(valid & (lane == shape.lanes - 1)),
                          synapses.clear_group.eq(group), synapses.clear_slot.eq(self.tick)]
@@ -183,7 +184,7 @@ class Core(wiring.Component):
         m.d.comb += [
             neuron.access.eq(self.idle),
             # What is written to the registers is kept in a part of a table that nothing else uses.
-            neuron.table_addr.eq(Mux(kept, AUX_REGISTERS | bus.offset[:5], bus.offset)),
+            neuron.table_addr.eq(bus.offset | Mux(kept, AUX_REGISTERS, 0)),
             neuron.feedback_write.eq(strobe(Space.FEEDBACK, 1, 0)),
             neuron.aux_write.eq(strobe(Space.AUX, 1, 0) | (kept & bus.write & self.idle)),
             neuron.w_data.eq(bus.w_data),
@@ -206,45 +207,43 @@ class Core(wiring.Component):
             m.d.comb += [
                 s_write.addr.eq(bus.offset >> 2), s_write.data.eq(bus.w_data.replicate(3)),
                 s_write.en.eq(strobe(Space.STATE, 4, bus.offset[:2]))]
-        with m.Elif(clearing):
-            m.d.comb += [s_write.addr.eq(clear_count), s_write.en.eq(0b111)]
         with m.Else():
-            m.d.comb += [s_write.addr.eq(writing), s_write.data.eq(neuron.o),
-                         s_write.en.eq(neuron.o_valid.replicate(3))]
-        with m.Switch(bus.space):
-            with m.Case(Space.REGISTERS):
-                # Low half of the registers, but for those that are not only written.
-                live = [r.offset for r in REGISTERS if r.is_live]
-                with m.If(kept & ~reduce(or_, (bus.offset[:5] == k for k in live if k < 32))):
-                    m.d.sync += bus.r_data.eq(neuron.aux_data)
-                with m.Else():
-                    m.d.sync += bus.r_data.eq(0)
-            with m.Case(Space.FEEDBACK):
-                m.d.sync += bus.r_data.eq(neuron.feedback_data)
-            with m.Case(Space.AUX):
-                m.d.sync += bus.r_data.eq(neuron.aux_data)
-            with m.Case(Space.FANOUT):
-                m.d.sync += bus.r_data.eq(synapses.fanout_data.word_select(bus.offset[0], 16))
-            with m.Case(Space.COEFFICIENTS):
-                m.d.sync += bus.r_data.eq(c_read.data.word_select(bus.offset[0], 16))
-            with m.Case(Space.STATE):
-                m.d.sync += bus.r_data.eq(
-                    Cat(s_read.data, C(0, 16)).word_select(bus.offset[:2], 16))
-            with m.Case(Space.ACCUMULATORS):
+            m.d.comb += [s_write.addr.eq(writing),
+                         s_write.data.eq(Mux(clearing, 0, neuron.o.as_value())),
+                         s_write.en.eq((clearing | neuron.o_valid).replicate(3))]
+        # Low half of the registers, but for those that are not only written.
+        live = [r.offset for r in REGISTERS if r.is_live]
+        written = kept & ~reduce(or_, (bus.offset[:5] == k for k in live if k < 32))
+        state_words = [s_read.data.word_select(k, 16) for k in range(3)]
+        weight_words = [synapses.weight_data.word_select(k, 16) for k in range(shape.lanes // 2)]
+        # Two words are one table a bit. A pair that is not asked is zero by its register's reset,
+        # which costs nothing; then all that is left is an OR.
+        read = []
+        for asked, upper, words in (
+                (written | chosen[Space.AUX] | chosen[Space.FEEDBACK], chosen[Space.FEEDBACK],
+                 (neuron.aux_data, neuron.feedback_data)),
+                (chosen[Space.FANOUT], bus.offset[0],
+                 (synapses.fanout_data[:16], synapses.fanout_data[16:])),
+                (chosen[Space.COEFFICIENTS], bus.offset[0], (c_read.data[:16], c_read.data[16:])),
+                (chosen[Space.STATE] & ~bus.offset[1], bus.offset[0], state_words[:2]),
                 # At rest `lane` follows the offset, so that one multiplexer serves both.
-                m.d.sync += bus.r_data.eq(synapses.acc_data[lane])
-            with m.Case(Space.WEIGHTS):
-                m.d.sync += bus.r_data.eq(
-                    synapses.weight_data.word_select(bus.offset[:chunk_bits], 16))
-            with m.Default():
-                m.d.sync += bus.r_data.eq(0)
+                ((chosen[Space.STATE] & (bus.offset[:2] == 2)) | chosen[Space.ACCUMULATORS],
+                 chosen[Space.ACCUMULATORS], (state_words[2], synapses.acc_data[lane])),
+                *((chosen[Space.WEIGHTS] & (bus.offset[1:chunk_bits] == k), bus.offset[0],
+                   weight_words[2 * k:2 * k + 2]) for k in range(shape.lanes // 4))):
+            read.append(word := Signal(16, name=f"read_{len(read)}"))
+            with m.If(~asked):
+                m.d.sync += word.eq(0)
+            with m.Else():
+                m.d.sync += word.eq(Mux(upper, words[1], words[0]))
+        m.d.comb += bus.r_data.eq(reduce(or_, read))
         with m.If(self.idle):
             m.d.sync += lane.eq(bus.offset)
 
         with m.FSM():
             with m.State("Idle"):
                 m.d.comb += self.idle.eq(1)
-                m.d.sync += [index.eq(0), writing.eq(0), clear_count.eq(0)]
+                m.d.sync += [index.eq(0), writing.eq(0)]
                 with m.If(self.clear):
                     m.next = "Clear"
                 with m.Elif(self.start):
@@ -279,8 +278,8 @@ class Core(wiring.Component):
 
             with m.State("Clear"):
                 m.d.comb += [clearing.eq(1), buffer.begin.eq(1)]
-                m.d.sync += [clear_count.eq(clear_count + 1), self.tick.eq(0)]
-                with m.If(clear_count == max(shape.neurons,
+                m.d.sync += [writing.eq(writing + 1), self.tick.eq(0)]
+                with m.If(writing == max(shape.neurons,
                                              shape.delay_slots << shape.group_bits) - 1):
                     m.next = "Idle"
 

@@ -1,9 +1,13 @@
+from enum import IntEnum
+
 from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ionspike.hdl.bus import READ_LATENCY, BusSignature
+from ionspike.hdl.loadable import plus_one_or
+from ionspike.hdl.onehot import OneHot
 from ionspike.hdl.spikes import group_layout
 from ionspike.spec.shape import CoreShape
 from ionspike.spec.wire import (
@@ -23,9 +27,33 @@ from ionspike.spec.wire import register as find
 
 __all__ = ["Interpreter"]
 
-#: Bytes that follow the first one of each command before it is decided what to do.
-_ARGUMENTS = {Op.WRITE: 4, Op.READ: 4, Op.EVENTS: 2, Op.BITMAP: 2, Op.ADVANCE: 2, Op.CLEAR: 1,
-              Op.MARK: 2, Op.ECHO: 1}
+#: Bytes of each command, its first one included, before it is decided what to do.
+_BYTES = {Op.WRITE: 5, Op.READ: 5, Op.EVENTS: 3, Op.BITMAP: 3, Op.ADVANCE: 3, Op.CLEAR: 2,
+          Op.MARK: 3, Op.ECHO: 2}
+#: Commands whose answer begins with those very bytes.
+_ANSWERED = (Op.READ, Op.MARK, Op.ECHO)
+assert all(Report[op.name] == op for op in _ANSWERED)
+
+
+def _code(op):
+    """The bits by which commands differ; zero is none of them."""
+    return op & 3 | op >> 2 & 12
+
+
+assert len({_code(op) for op in Op} | {0}) == len(Op) + 1
+
+
+class _Report(IntEnum):
+    """What is being told."""
+
+    SPIKES = Report.SPIKES - Report.SPIKES
+    BITMAP = Report.BITMAP - Report.SPIKES
+    TICK = Report.TICK - Report.SPIKES
+    DIGEST = Report.DIGEST - Report.SPIKES
+    PROBES = Report.PROBES - Report.SPIKES
+    # Their heads have been sent when these are chosen.
+    READ = 5
+    MARK = 6
 
 
 class Interpreter(wiring.Component):
@@ -37,6 +65,10 @@ class Interpreter(wiring.Component):
     In lockstep a tick runs as soon as a record asks for it, else when ``due``. A record for a
     tick yet to come waits for it, and everything behind it waits too. However short the period,
     one record is taken between two ticks.
+
+    Commands are taken one byte a clock at most, a word to be written every two clocks; events one
+    every two. Reports come one byte a clock, a word that is read every six clocks, of a probe every
+    nine. The head of an answer that repeats its command is sent while the command is taken.
 
     Members
     -------
@@ -76,13 +108,28 @@ class Interpreter(wiring.Component):
         m = Module()
         shape = self.shape
 
-        op = Signal(8)
-        # Arguments arrive from the top: the last one is always args[24:].
-        args = Signal(32)
-        left = Signal(8)
-        address, number, stamp = args[:24], args[24:], args[16:]
+        fsm = OneHot(
+            m,
+            "Command", "Error", "Lost", "Arguments", "Clear", "Echo", "WriteLow",
+            "WriteHigh", "Shifted", "Stamped", "Events", "ListByte", "ListEvent", "MapByte",
+            "MapBit", "Run", "Report", "Digest", "Probes", "Resume", "Code", "Ran",
+            "Count", "Delta", "Mask", "ReadNext", "Probe", "ProbeWait", "ReadWait",
+            "ReadLow", "ReadHigh")
+        go, at = fsm.go, fsm.at
+        op = Signal(4)
+        # Arguments arrive from the top: the last one is in `spent`, as its complement, which counts
+        # up to 255 while the address does.
+        address, spent = Signal(24), Signal(8)
+        stamp = address[8:]     # after one shift more
+        shift, count_on = Signal(), Signal()
+        shifted = Cat(address[8:], ~spent)
+        with m.If(shift | count_on):
+            m.d.sync += [address[:20].eq(plus_one_or(address[:20], shift, shifted)),
+                         spent.eq(plus_one_or(spent, shift, ~self.i.payload))]
+        with m.If(shift):
+            m.d.sync += address[20:].eq(shifted[20:])
         ran = Signal(8)
-        report = Signal(Report)
+        report = Signal(3)
         index = Signal(3)
         word = Signal(16)
 
@@ -93,39 +140,65 @@ class Interpreter(wiring.Component):
         sending = Signal()
         m.d.comb += [self.o.valid.eq(sending & ~abort), taken.eq(self.o.ready | abort)]
 
-        # Known a clock late, which is soon enough: neither side of it has just changed when used.
+        # Of the record's tick from the next one; `stamped` while such a record waits.
         distance = Signal(signed(16))
         ahead, here = Signal(), Signal()
-        m.d.sync += [ahead.eq(distance > 0), here.eq(distance == 0)]
-        go, resume = Signal(), Signal(2)
+        may_tick, stamped = Signal(), Signal()
+        # Known a clock late, which is soon enough: neither side of it has just changed when used.
+        m.d.sync += [ahead.eq(~distance[-1] & distance.any()), here.eq(~distance.any())]
         m.d.comb += [distance.eq(stamp - self.tick[:16]),
-                     go.eq(~self.control.free_running | self.due)]
-        COMMAND, STAMPED, EVENTS = 0, 1, 2
+                     may_tick.eq(~self.control.free_running | self.due)]
 
-        # Stays where it is once it is beyond all inputs.
-        position, beyond = Signal(range(shape.inputs + 256)), Signal()
-        forward = Signal(8)
-        with m.If(~beyond):
-            m.d.sync += position.eq(position + forward)
+        # The input an event is for; then the neuron after the last spike told, or the byte of the
+        # bitmap, or the probe. Of inputs, it stays where it is once it is beyond all of them.
+        place = Signal(range(max(shape.inputs + 256, shape.neurons + 255)))
+        beyond, advance = Signal(), Signal()
+        step, skip = Signal(8), Signal()
+        m.d.comb += [beyond.eq(place >= shape.inputs), self.events.payload.eq(place)]
+        with m.If(advance):
+            m.d.sync += place.eq(place + step + ~(at("ListByte") | skip))
         discard, was_late = Signal(), Signal()
         ticked = Signal()
-        bits, bit = Signal(8), Signal(3)
-        m.d.comb += [beyond.eq(position >= shape.inputs), self.events.payload.eq(position)]
+        bits = word[:8]
 
-        after = Signal(range(max(shape.neurons, 254 + 1) + 1))
-        delta = Signal.like(after)
-        m.d.comb += delta.eq(self.spikes.payload - after)
-        group = Signal(shape.group_bits + 1)
-        half = Signal(range(max(2, shape.lanes // 8)))
-        probe = Signal(7)
-        probed = Signal(range(shape.neurons))
-        part = Signal(2)
+        # Spikes are told by their distance from `place`, unless that is too far, or they are over.
+        assert (LIST_SKIP, LIST_END) == (254, 255)
+        delta, none, told = Signal.like(place), ~self.spikes.valid, Signal(8)
+        m.d.comb += [
+            delta.eq(self.spikes.payload - place),
+            skip.eq(at("Delta") & (delta[8:].any() | delta[1:8].all())),
+            told.eq(Cat((delta[0] & ~skip) | none, delta[1:8] | (skip | none).replicate(7)))]
+        # Bytes of a bitmap, or probes.
+        count = Signal(8)
+        m.d.comb += count.eq(Mux(report == _Report.BITMAP, self.groups_used * (shape.lanes // 8),
+                                 self.probe_count))
+        fired, bitmap = Signal(), Signal(8)
+
+        def during(condition, value):
+            return value & Value.cast(condition).replicate(8)
+
+        # Where neither is used, they may be anything.
+        m.d.comb += [
+            step.eq(during(at("Arguments", "Echo", "ListByte"), self.i.payload)
+                    | during(at("Delta"), told)),
+            self.o.payload.eq(
+                step
+                | during(at("Code"), Report.SPIKES | report) | during(at("Error"), C(Report.ERROR))
+                | during(at("Ran"), ran) | during(at("Count"), count)
+                | during(at("ReadLow", "ReadHigh"), word[:8])
+                | during(at("Mask") & fired, bitmap))]
+
+        part = Signal(3)        # of what is read from the bus
         m.d.comb += [self.bus.space.eq(address[20:]), self.bus.offset.eq(address[:20]),
                      self.bus.w_data.eq(Cat(word[:8], self.i.payload))]
 
-        def begin_tick(resume_at):
+        def begin_tick():
             m.d.comb += [self.start.eq(1), self.take.eq(1)]
-            m.d.sync += [ran.eq(self.tick), resume.eq(resume_at), position.eq(0), self.busy.eq(1)]
+            m.d.sync += [ran.eq(self.tick), self.busy.eq(1)]
+
+        def go_on():
+            """To the next source."""
+            m.d.comb += advance.eq(~beyond)
 
         def event():
             """Count the event under way; whether it is done with."""
@@ -138,330 +211,353 @@ class Interpreter(wiring.Component):
 
         def end_events():
             with m.If(discard):
-                m.next = "Command"
+                go("Command")
             with m.Else():
-                m.next = "Run"
+                go("Run")
 
         def send(which):
-            m.d.sync += [report.eq(which), index.eq(0)]
-            m.next = "Head"
+            m.d.sync += report.eq(which)
+            go("Code")
 
-        with m.FSM():
-            with m.State("Command"):
-                m.d.comb += self.idle.eq(~self.i.valid & ~self.due)
-                m.d.sync += [index.eq(0), discard.eq(0), was_late.eq(0), aborted.eq(0),
-                             self.busy.eq(0)]
-                # Between two ticks a record has its turn, or ticks that take longer than their
-                # period would shut out the host that could stop them.
-                with m.If(self.due & self.control.free_running & ~(ticked & self.i.valid)):
-                    begin_tick(COMMAND)
-                    m.d.sync += ticked.eq(1)
-                    m.next = "Run"
-                with m.Else():
-                    m.d.comb += self.i.ready.eq(~abort)
-                    m.d.sync += op.eq(self.i.payload)
-                    with m.If(self.i.valid & ~abort):
-                        m.d.sync += ticked.eq(0)
-                        m.next = "Arguments"
-
-            with m.State("Arguments"):
-                needed = Signal(3)
-                with m.Switch(op):
-                    for command, count in _ARGUMENTS.items():
+        with fsm.state("Command"):
+            m.d.comb += self.idle.eq(~self.i.valid & ~self.due)
+            m.d.sync += [index.eq(0), part.eq(0), discard.eq(0), was_late.eq(0), stamped.eq(0),
+                         aborted.eq(0), self.busy.eq(0)]
+            # Between two ticks a record has its turn, or ticks that take longer than their
+            # period would shut out the host that could stop them.
+            with m.If(self.due & self.control.free_running & ~(ticked & self.i.valid)):
+                begin_tick()
+                m.d.sync += ticked.eq(1)
+                go("Run")
+            with m.Elif(self.i.valid & ~abort):
+                m.d.sync += ticked.eq(0)
+                # The byte is taken with the arguments.
+                with m.Switch(self.i.payload):
+                    for command in Op:
                         with m.Case(command):
-                            m.d.comb += needed.eq(count)
-                with m.If(abort):
-                    m.next = "Command"
-                with m.Elif(needed == 0):
-                    send(Report.ERROR)
-                with m.Elif(index == needed):
-                    m.d.sync += index.eq(0)
-                    with m.Switch(op):
-                        with m.Case(Op.WRITE):
-                            m.next = "WriteLow"
-                        with m.Case(Op.READ):
-                            send(Report.READ)
-                        with m.Case(Op.ECHO):
-                            send(Report.ECHO)
-                        with m.Case(Op.MARK):
-                            send(Report.MARK)
-                        with m.Case(Op.CLEAR):
-                            m.d.comb += [self.clear.eq(number[0]),
-                                         self.clear_counters.eq(number[1])]
-                            m.next = "Clear"
-                        with m.Default():
-                            m.next = "Stamped"
-                with m.Else():
-                    m.d.comb += self.i.ready.eq(1)
-                    with m.If(self.i.valid):
-                        m.d.sync += [args.eq(Cat(args[8:], self.i.payload)), index.eq(index + 1)]
+                            m.d.sync += op.eq(_code(command))
+                            go("Arguments")
+                    with m.Default():
+                        m.d.sync += op.eq(0)
+                        go("Error")
 
-            with m.State("Clear"):
-                with m.If(self.core_idle):
-                    m.next = "Command"
+        # Not a command: nothing that follows can be trusted until the host opens again.
+        with fsm.state("Error"):
+            m.d.comb += sending.eq(1)
+            with m.If(taken):
+                go("Arguments")
 
-            with m.State("WriteLow"):
-                with m.If(abort | (number == 0)):
-                    m.next = "Command"
-                with m.Else():
-                    m.d.comb += self.i.ready.eq(1)
-                    m.d.sync += word[:8].eq(self.i.payload)
-                    with m.If(self.i.valid):
-                        m.next = "WriteHigh"
+        with fsm.state("Lost"):
+            m.d.comb += [self.i.ready.eq(~abort), self.idle.eq(~self.i.valid)]
+            with m.If(abort):
+                go("Command")
 
-            with m.State("WriteHigh"):
-                with m.If(abort):
-                    m.next = "Command"
-                with m.Else():
-                    m.d.comb += [self.i.ready.eq(1), self.bus.write.eq(self.i.valid)]
-                    with m.If(self.i.valid):
-                        m.d.sync += [address[:20].eq(address[:20] + 1), number.eq(number - 1)]
-                        m.next = "WriteLow"
+        with fsm.state("Arguments"):
+            needed, answered = Signal(3), Signal()
+            with m.Switch(op):
+                for command, size in _BYTES.items():
+                    with m.Case(_code(command)):
+                        m.d.comb += [needed.eq(size), answered.eq(command in _ANSWERED)]
+                with m.Case(0):
+                    m.d.comb += [needed.eq(1), answered.eq(1)]
+            with m.If(abort):
+                go("Command")
+            with m.Elif(index == needed):
+                m.d.sync += index.eq(0)
+                with m.Switch(op):
+                    with m.Case(_code(Op.WRITE)):
+                        go("WriteLow")
+                    with m.Case(_code(Op.READ)):
+                        m.d.sync += report.eq(_Report.READ)
+                        go("ReadNext")
+                    with m.Case(_code(Op.ECHO)):
+                        go("Echo")
+                    with m.Case(_code(Op.MARK)):
+                        m.d.sync += report.eq(_Report.MARK)
+                        go("ReadWait")
+                    with m.Case(_code(Op.CLEAR)):
+                        m.d.comb += [self.clear.eq(~spent[0]),
+                                     self.clear_counters.eq(~spent[1])]
+                        go("Clear")
+                    with m.Case(0):
+                        go("Lost")
+                    with m.Default():
+                        m.d.comb += shift.eq(1)
+                        go("Shifted")
+            with m.Else():
+                m.d.comb += [sending.eq(self.i.valid & answered),
+                             self.i.ready.eq(self.o.ready | ~answered)]
+                with m.If(self.i.valid & self.i.ready):
+                    m.d.comb += shift.eq(1)
+                    m.d.sync += index.eq(index + 1)
 
-            # A record that belongs to a tick.
-            with m.State("Stamped"):
-                with m.If(abort):
-                    m.next = "Command"
-                with m.Elif(ahead):
-                    with m.If(go):
-                        begin_tick(STAMPED)
-                        m.next = "Run"
-                with m.Elif(op == Op.ADVANCE):
-                    m.next = "Command"
-                with m.Elif(here | (self.control.policy == Policy.NEXT)):
-                    with m.If(go):
-                        begin_tick(EVENTS)
-                        m.d.sync += was_late.eq(~here)
-                        m.next = "Events"
-                with m.Else():
-                    m.d.comb += self.halt.eq(self.control.policy == Policy.HALT)
-                    m.d.sync += [discard.eq(1), was_late.eq(1), position.eq(0)]
-                    m.next = "Events"
+        with fsm.state("Clear"):
+            with m.If(self.core_idle):
+                go("Command")
 
-            with m.State("Events"):
-                with m.If(op == Op.BITMAP):
-                    m.d.comb += self.i.ready.eq(~abort)
-                    m.d.sync += left.eq(self.i.payload)
-                    with m.If(abort):
-                        end_events()
-                    with m.Elif(self.i.valid):
-                        m.next = "MapByte"
-                with m.Else():
-                    m.next = "ListByte"
+        with fsm.state("Echo"):
+            with m.If(abort | spent.all()):
+                go("Command")
+            with m.Else():
+                m.d.comb += [sending.eq(self.i.valid), self.i.ready.eq(taken)]
+                with m.If(self.i.valid & taken):
+                    m.d.comb += count_on.eq(1)
 
-            with m.State("ListByte"):
+        with fsm.state("WriteLow"):
+            with m.If(abort | spent.all()):
+                go("Command")
+            with m.Else():
+                m.d.comb += self.i.ready.eq(1)
+                m.d.sync += word[:8].eq(self.i.payload)
+                with m.If(self.i.valid):
+                    go("WriteHigh")
+
+        with fsm.state("WriteHigh"):
+            with m.If(abort):
+                go("Command")
+            with m.Else():
+                m.d.comb += [self.i.ready.eq(1), self.bus.write.eq(self.i.valid)]
+                with m.If(self.i.valid):
+                    m.d.comb += count_on.eq(1)
+                    go("WriteLow")
+
+        # A record that belongs to a tick.
+        with fsm.state("Shifted"):
+            go("Stamped")
+
+        with fsm.state("Stamped"):
+            m.d.sync += [stamped.eq(1), place.eq(0)]
+            with m.If(abort):
+                go("Command")
+            with m.Elif(ahead):
+                with m.If(may_tick):
+                    begin_tick()
+                    go("Run")
+            with m.Elif(op == _code(Op.ADVANCE)):
+                go("Command")
+            with m.Elif(here | (self.control.policy == Policy.NEXT)):
+                with m.If(may_tick):
+                    begin_tick()
+                    m.d.sync += was_late.eq(~here)
+                    go("Events")
+            with m.Else():
+                m.d.comb += self.halt.eq(self.control.policy == Policy.HALT)
+                m.d.sync += [discard.eq(1), was_late.eq(1)]
+                go("Events")
+
+        with fsm.state("Events"):
+            m.d.sync += stamped.eq(0)
+            with m.If(op == _code(Op.BITMAP)):
                 m.d.comb += self.i.ready.eq(~abort)
                 with m.If(abort):
                     end_events()
                 with m.Elif(self.i.valid):
-                    with m.If(self.i.payload == LIST_END):
-                        end_events()
-                    with m.Else():
-                        m.d.comb += forward.eq(self.i.payload)
-                        with m.If(self.i.payload != LIST_SKIP):
-                            m.next = "ListEvent"
+                    m.d.comb += shift.eq(1)
+                    go("MapByte")
+            with m.Else():
+                go("ListByte")
 
-            with m.State("ListEvent"):
-                with m.If(event()):
-                    m.d.comb += forward.eq(1)
-                    m.next = "ListByte"
-
-            with m.State("MapByte"):
-                m.d.sync += [bits.eq(self.i.payload), bit.eq(0)]
-                with m.If(abort | (left == 0)):
+        with fsm.state("ListByte"):
+            m.d.comb += self.i.ready.eq(~abort)
+            with m.If(abort):
+                end_events()
+            with m.Elif(self.i.valid):
+                with m.If(self.i.payload == LIST_END):
                     end_events()
                 with m.Else():
-                    m.d.comb += self.i.ready.eq(1)
-                    with m.If(self.i.valid):
-                        m.d.sync += left.eq(left - 1)
-                        m.next = "MapBit"
+                    m.d.comb += advance.eq(~beyond)
+                    with m.If(self.i.payload != LIST_SKIP):
+                        go("ListEvent")
 
-            with m.State("MapBit"):
-                step = Signal()
-                with m.If(bits[0]):
-                    m.d.comb += step.eq(event())
+        with fsm.state("ListEvent"):
+            with m.If(event()):
+                go_on()
+                go("ListByte")
+
+        with fsm.state("MapByte"):
+            m.d.sync += bits.eq(self.i.payload)
+            with m.If(abort | spent.all()):
+                end_events()
+            with m.Else():
+                m.d.comb += self.i.ready.eq(1)
+                with m.If(self.i.valid):
+                    m.d.comb += count_on.eq(1)
+                    go("MapBit")
+
+        with fsm.state("MapBit"):
+            done = Signal()
+            with m.If(bits.bit_select(index, 1)):
+                m.d.comb += done.eq(event())
+            with m.Else():
+                m.d.comb += done.eq(1)
+            with m.If(done):
+                go_on()
+                m.d.sync += index.eq(index + 1)
+                with m.If(index == 7):
+                    go("MapByte")
+
+        with fsm.state("Run"):
+            m.d.comb += self.last_event.eq(1)
+            with m.If(self.core_idle):
+                go("Report")
+
+        # What the tick that just ran has to tell.
+        with fsm.state("Report"):
+            m.d.comb += self.rewind.eq(1)
+            m.d.sync += place.eq(0)
+            with m.If(self.spike_count == 0):
+                with m.If(ran[:exact_log2(TICK_EVERY)] == 0):
+                    send(_Report.TICK)
                 with m.Else():
-                    m.d.comb += step.eq(1)
-                with m.If(step):
-                    m.d.sync += [bits.eq(bits >> 1), bit.eq(bit + 1)]
-                    m.d.comb += forward.eq(1)
-                    with m.If(bit == 7):
-                        m.next = "MapByte"
+                    go("Digest")
+            with m.Elif(self.spike_count < self.groups_used * (shape.lanes // 8)):
+                send(_Report.SPIKES)
+            with m.Else():
+                send(_Report.BITMAP)
 
-            with m.State("Run"):
-                m.d.comb += self.last_event.eq(1)
-                with m.If(self.core_idle):
-                    m.next = "Report"
+        with fsm.state("Digest"):
+            # Where its words begin among eight.
+            m.d.sync += part.eq(2)
+            with m.If(self.control.report_digest):
+                send(_Report.DIGEST)
+            with m.Else():
+                go("Probes")
 
-            # What the tick that just ran has to tell.
-            with m.State("Report"):
-                m.d.comb += self.rewind.eq(1)
-                m.d.sync += [after.eq(0), group.eq(0), half.eq(0)]
-                with m.If(self.spike_count == 0):
-                    with m.If(ran[:exact_log2(TICK_EVERY)] == 0):
-                        send(Report.TICK)
-                    with m.Else():
-                        m.next = "Digest"
-                with m.Elif(self.spike_count < self.groups_used * (shape.lanes // 8)):
-                    send(Report.SPIKES)
+        with fsm.state("Probes"):
+            m.d.sync += [part.eq(0), place.eq(0)]
+            with m.If(self.control.report_probes):
+                send(_Report.PROBES)
+            with m.Else():
+                go("Resume")
+
+        with fsm.state("Resume"):
+            m.d.sync += [was_late.eq(0), self.busy.eq(0)]
+            with m.If(stamped):
+                go("Stamped")
+            with m.Else():
+                go("Command")
+
+        # First bytes of a report on a tick; what follows them depends on the report.
+        with fsm.state("Code"):
+            m.d.comb += sending.eq(1)
+            with m.If(taken):
+                go("Ran")
+
+        with fsm.state("Ran"):
+            m.d.comb += sending.eq(1)
+            with m.If(taken):
+                with m.Switch(report):
+                    with m.Case(_Report.SPIKES):
+                        go("Delta")
+                    with m.Case(_Report.TICK):
+                        go("Digest")
+                    with m.Case(_Report.DIGEST):
+                        go("ReadWait")
+                    with m.Default():
+                        go("Count")
+
+        with fsm.state("Count"):
+            m.d.comb += sending.eq(1)
+            with m.If(taken):
+                with m.If(report == _Report.BITMAP):
+                    go("Mask")
                 with m.Else():
-                    send(Report.BITMAP)
+                    go("Probe")
 
-            with m.State("Digest"):
-                with m.If(self.control.report_digest):
-                    send(Report.DIGEST)
-                with m.Else():
-                    m.next = "Probes"
-
-            with m.State("Probes"):
-                with m.If(self.control.report_probes):
-                    send(Report.PROBES)
-                with m.Else():
-                    m.next = "Resume"
-
-            with m.State("Resume"):
-                m.d.sync += [was_late.eq(0), self.busy.eq(0)]
-                with m.If(resume == STAMPED):
-                    m.next = "Stamped"
-                with m.Else():
-                    m.next = "Command"
-
-            # First bytes of a report; what follows them depends on the report.
-            with m.State("Head"):
-                heads = {
-                    Report.READ: [args.word_select(k, 8) for k in range(4)],
-                    Report.ECHO: [number],
-                    Report.MARK: [stamp[:8], stamp[8:]],
-                    Report.TICK: [ran], Report.SPIKES: [ran],
-                    Report.BITMAP: [ran, self.groups_used * (shape.lanes // 8)],
-                    Report.DIGEST: [ran],
-                    Report.PROBES: [ran, self.probe_count],
-                    Report.ERROR: [op],
-                }
-                then = {
-                    Report.READ: "ReadNext", Report.ECHO: "Echo", Report.MARK: "ReadWait",
-                    Report.TICK: "Digest", Report.SPIKES: "Delta", Report.BITMAP: "Mask",
-                    Report.DIGEST: "ReadWait", Report.PROBES: "Probe", Report.ERROR: "Lost"}
+        with fsm.state("Delta"):
+            m.d.comb += self.expand.eq(1)
+            with m.If(self.spikes.valid):
+                m.d.comb += [sending.eq(1), advance.eq(taken),
+                             self.spikes.ready.eq(taken & ~skip)]
+            with m.Elif(self.spikes_done):
                 m.d.comb += sending.eq(1)
                 with m.If(taken):
-                    m.d.sync += index.eq(index + 1)
+                    go("Digest")
+
+        with fsm.state("Mask"):
+            mask = self.groups.payload.mask
+            halves = shape.lanes // 8
+            group, half = place >> exact_log2(halves), place % halves
+            m.d.comb += [
+                fired.eq(self.groups.valid & (self.groups.payload.group == group)),
+                bitmap.eq(mask.word_select(half, 8))]
+            with m.If(place[:8] == count):
+                go("Digest")
+            with m.Elif(self.groups.valid | self.spikes_done):
+                m.d.comb += [sending.eq(1), advance.eq(taken),
+                             self.groups.ready.eq(fired & taken & (half == halves - 1))]
+
+        # Words from the bus: the host's READ, the probes' numbers and states, and the registers
+        # that belong to a report.
+        with fsm.state("ReadNext"):
+            with m.If(spent.all()):
+                go("Command")
+            with m.Else():
+                go("ReadWait")
+
+        with fsm.state("Probe"):
+            m.d.sync += part.eq(0)
+            with m.If(place[:8] == count):
+                go("Resume")
+            with m.Else():
+                go("ProbeWait")
+
+        with fsm.state("ProbeWait"):
+            m.d.comb += [self.bus.space.eq(Space.AUX),
+                         self.bus.offset.eq(AUX_PROBES | place[:7])]
+            m.d.sync += index.eq(index + 1)
+            with m.If(index == READ_LATENCY):
+                m.d.sync += [index.eq(0), word.eq(self.bus.r_data)]
+                go("ReadWait")
+
+        with fsm.state("ReadWait"):
+            with m.Switch(report):
+                with m.Case(_Report.PROBES):
+                    assert STATE_STRIDE == 4
+                    m.d.comb += [self.bus.space.eq(Space.STATE),
+                                 self.bus.offset.eq(Cat(part[:2], word))]
+                with m.Case(_Report.MARK):
+                    m.d.comb += [self.bus.space.eq(Space.REGISTERS),
+                                 self.bus.offset.eq(find("tick_low").offset | part[0])]
+                with m.Case(_Report.DIGEST):
+                    assert find("digest_low").offset & 7 == 2
+                    m.d.comb += [self.bus.space.eq(Space.REGISTERS),
+                                 self.bus.offset.eq((find("digest_low").offset & ~7) | part)]
+            m.d.sync += index.eq(index + 1)
+            with m.If(index == READ_LATENCY):
+                m.d.sync += [index.eq(0), word.eq(self.bus.r_data)]
+                go("ReadLow")
+
+        with fsm.state("ReadLow"):
+            m.d.comb += sending.eq(1)
+            with m.If(taken):
+                m.d.sync += word[:8].eq(word[8:])
+                go("ReadHigh")
+
+        with fsm.state("ReadHigh"):
+            m.d.comb += sending.eq(1)
+            with m.If(taken):
+                m.d.sync += part.eq(part + 1)
                 with m.Switch(report):
-                    for which, head in heads.items():
-                        with m.Case(which):
-                            with m.Switch(index):
-                                with m.Case(0):
-                                    m.d.comb += self.o.payload.eq(which)
-                                for k, value in enumerate(head):
-                                    with m.Case(k + 1):
-                                        m.d.comb += self.o.payload.eq(value)
-                            with m.If(taken & (index == len(head))):
-                                m.d.sync += [probe.eq(0), part.eq(0), index.eq(0)]
-                                m.next = then[which]
-
-            with m.State("Echo"):
-                with m.If(abort | (number == 0)):
-                    m.next = "Command"
-                with m.Else():
-                    m.d.comb += [self.o.payload.eq(self.i.payload), sending.eq(self.i.valid),
-                                 self.i.ready.eq(taken)]
-                    with m.If(self.i.valid & taken):
-                        m.d.sync += number.eq(number - 1)
-
-            with m.State("Delta"):
-                m.d.comb += self.expand.eq(1)
-                with m.If(self.spikes.valid):
-                    m.d.comb += sending.eq(1)
-                    skip = Signal()
-                    m.d.comb += [skip.eq(delta >= LIST_SKIP),
-                                 self.o.payload.eq(Mux(skip, LIST_SKIP, delta)),
-                                 self.spikes.ready.eq(taken & ~skip)]
-                    with m.If(taken):
-                        m.d.sync += after.eq(Mux(skip, after, self.spikes.payload)
-                                             + Mux(skip, LIST_SKIP, 1))
-                with m.Elif(self.spikes_done):
-                    m.d.comb += [sending.eq(1), self.o.payload.eq(LIST_END)]
-                    with m.If(taken):
-                        m.next = "Digest"
-
-            with m.State("Mask"):
-                here = Signal()
-                last_half = half == max(1, shape.lanes // 8) - 1
-                m.d.comb += [
-                    here.eq(self.groups.valid & (self.groups.payload.group == group)),
-                    sending.eq(self.groups.valid | self.spikes_done),
-                    self.o.payload.eq(Mux(here, self.groups.payload.mask.word_select(half, 8), 0)),
-                    self.groups.ready.eq(here & taken & last_half)]
-                with m.If(sending & taken):
-                    m.d.sync += half.eq(Mux(last_half, 0, half + 1))
-                    with m.If(last_half):
-                        m.d.sync += group.eq(group + 1)
-                        with m.If(group + 1 == self.groups_used):
-                            m.next = "Digest"
-
-            # Words from the bus: the host's READ, the probes' numbers and states, and the registers
-            # that belong to a report.
-            with m.State("ReadNext"):
-                with m.If(number == 0):
-                    m.next = "Command"
-                with m.Else():
-                    m.next = "ReadWait"
-
-            with m.State("Probe"):
-                m.d.sync += part.eq(0)
-                with m.If(probe == self.probe_count):
-                    m.next = "Resume"
-                with m.Else():
-                    m.next = "ProbeWait"
-
-            with m.State("ProbeWait"):
-                m.d.comb += [self.bus.space.eq(Space.AUX), self.bus.offset.eq(AUX_PROBES + probe)]
-                m.d.sync += [index.eq(index + 1), probed.eq(self.bus.r_data)]
-                with m.If(index == READ_LATENCY):
-                    m.d.sync += index.eq(0)
-                    m.next = "ReadWait"
-
-            with m.State("ReadWait"):
-                with m.Switch(report):
-                    with m.Case(Report.PROBES):
-                        assert STATE_STRIDE == 4
-                        m.d.comb += [self.bus.space.eq(Space.STATE),
-                                     self.bus.offset.eq(Cat(part, probed))]
-                    for which, first in ((Report.MARK, "tick_low"), (Report.DIGEST, "digest_low")):
-                        with m.Case(which):
-                            m.d.comb += [self.bus.space.eq(Space.REGISTERS),
-                                         self.bus.offset.eq(find(first).offset + part)]
-                m.d.sync += [index.eq(index + 1), word.eq(self.bus.r_data)]
-                with m.If(index == READ_LATENCY):
-                    m.d.sync += index.eq(0)
-                    m.next = "ReadLow"
-
-            with m.State("ReadLow"):
-                m.d.comb += [sending.eq(1), self.o.payload.eq(word[:8])]
-                with m.If(taken):
-                    m.next = "ReadHigh"
-
-            with m.State("ReadHigh"):
-                m.d.comb += [sending.eq(1), self.o.payload.eq(word[8:])]
-                with m.If(taken):
-                    with m.If(report == Report.READ):
-                        m.d.sync += [address[:20].eq(address[:20] + 1), number.eq(number - 1)]
-                        m.next = "ReadNext"
-                    with m.Else():
-                        m.d.sync += part.eq(part + 1)
-                        m.next = "ReadWait"
-                        with m.If((report == Report.MARK) & (part == 1)):
-                            m.next = "Command"
-                        with m.Elif((report == Report.DIGEST) & (part == 2)):
-                            m.next = "Probes"
-                        with m.Elif((report == Report.PROBES) & (part == 2)):
-                            m.d.sync += probe.eq(probe + 1)
-                            m.next = "Probe"
-
-            # Not a command: nothing that follows can be trusted until the host opens again.
-            with m.State("Lost"):
-                m.d.comb += [self.i.ready.eq(~abort), self.idle.eq(~self.i.valid)]
-                with m.If(abort):
-                    m.next = "Command"
+                    with m.Case(_Report.READ):
+                        m.d.comb += count_on.eq(1)
+                        go("ReadNext")
+                    with m.Case(_Report.MARK):
+                        with m.If(part[0]):
+                            go("Command")
+                        with m.Else():
+                            go("ReadWait")
+                    with m.Case(_Report.DIGEST):
+                        with m.If(part[2]):
+                            go("Probes")
+                        with m.Else():
+                            go("ReadWait")
+                    with m.Default():
+                        with m.If(part[1]):
+                            m.d.comb += advance.eq(1)
+                            go("Probe")
+                        with m.Else():
+                            go("ProbeWait")
 
         with m.If(self.opened):
             m.d.sync += aborted.eq(1)

@@ -38,10 +38,14 @@ class LFSR(wiring.Component):
 
         new = [Cat(*(self.state[tap - 1 - k] for tap in LFSR_TAPS)).xor()
                for k in range(LFSR_LEAP)]
-        stuck = Signal()
-        m.d.comb += stuck.eq(self.state == 0)
+        # Whether each part that a leap moves is zero: but for the lowest, that is known from before.
+        assert not LFSR_WIDTH % LFSR_LEAP
+        upper = Signal(LFSR_WIDTH // LFSR_LEAP - 1, init=-1)
+        lowest, stuck = Signal(), Signal()
+        m.d.comb += [lowest.eq(self.state[:LFSR_LEAP] == 0), stuck.eq(lowest & upper.all())]
         low = Mux(self.load, self.data, Mux(stuck, 1, Cat(*reversed(new))))
         with m.If(self.advance | self.load):
-            m.d.sync += self.state.eq(Cat(low[:LFSR_LEAP], self.state[:-LFSR_LEAP]))
+            m.d.sync += [self.state.eq(Cat(low[:LFSR_LEAP], self.state[:-LFSR_LEAP])),
+                         upper.eq(Cat(lowest, upper))]
 
         return m

@@ -1,3 +1,6 @@
+from functools import reduce
+from operator import or_
+
 from amaranth import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -65,16 +68,16 @@ class RegisterFile(wiring.Component):
         with m.Elif(self.word & ~words[-1]):
             m.d.sync += words.eq(words + 1)
         for name, _ in COUNTERS:
-            # A register, for strobes come at the end of long paths.
-            strobe = getattr(self, name)
-            amount = Signal.like(strobe, name=f"amount_{name}")
-            m.d.sync += amount.eq(strobe)
+            amount = getattr(self, name)
             values[name] = count = Signal(16, name=f"count_{name}")
             if len(amount) == 1:
                 with m.If(amount & ~count[-1]):
                     m.d.sync += count.eq(count + 1)
             else:
+                # A register, for sums of lanes come at the end of a long path.
+                strobe, amount = amount, Signal.like(amount, name=f"amount_{name}")
                 total = Signal(16)
+                m.d.sync += amount.eq(strobe)
                 m.d.comb += total.eq(count + amount)
                 with m.If(~count[-1]):
                     m.d.sync += count.eq(total)
@@ -101,18 +104,35 @@ class RegisterFile(wiring.Component):
         assert first % len(_LFSR) == 0
         m.d.comb += self.lfsr_load.eq(write & (offset[2:] == first >> 2))
 
-        # Sooner than the core's memories, whose addresses stay for READ_LATENCY clocks.
-        m.d.sync += self.bus.r_data.eq(0)
-        # In two steps, which takes fewer cells than one choice among all.
-        low, rows = offset[:3], {}
+        # Four words are two tables of four inputs a bit: the second is told by the first, where it
+        # has none of its own two words, which of the others it is. A register is between them, for
+        # no synthesis leaves them so. A row that is not asked is zero by its reset, which costs
+        # nothing; then all that is left is an OR.
+        rows = {}
         for register in filter(lambda r: r.is_live, REGISTERS):
-            rows.setdefault(register.offset >> 3, []).append(register)
-        for high, row in rows.items():
-            value = Signal(16, name=f"row_{high}")
-            with m.Switch(low):
-                for register in row:
-                    with m.Case(register.offset & 7):
-                        m.d.comb += value.eq(Value.cast(values[register.name]))
-            with m.If(chosen & (offset[3:] == high)):
-                m.d.sync += self.bus.r_data.eq(value)
+            rows.setdefault(register.offset >> 2, {})[register.offset & 3] = register
+        # Three that are nearly empty share one; it tells the two apart that end alike.
+        rest = {}
+        for high in [high for high, row in rows.items() if len(row) < 3]:
+            for k, register in rows.pop(high).items():
+                rest[k | register.offset >> 5] = register
+        assert len(rest) == 4
+        asked = reduce(or_, (offset == register.offset for register in rest.values()))
+        choices = [(asked, Cat(offset[0] | offset[5], offset[1]), rest)]
+        choices += [(offset[2:] == high, offset[:2], row) for high, row in rows.items()]
+        read = []
+        for asked, index, row in choices:
+            first = min(register.offset for register in row.values())
+            lower, word = Signal(16, name=f"lower_{first:x}"), Signal(16, name=f"row_{first:x}")
+            read.append(word)
+            a, b, c, d = (Value.cast(values[row[k].name]) for k in range(4))
+            m.d.sync += lower.eq(Mux(index[1], index[0].replicate(16), Mux(index[0], b, a)))
+            with m.If(~(chosen & asked)):
+                m.d.sync += word.eq(0)
+            with m.Elif(index[1]):
+                # A bit of `lower` chooses that of one of the others.
+                m.d.sync += word.eq((lower & d) | (~lower & c))
+            with m.Else():
+                m.d.sync += word.eq(lower)
+        m.d.comb += self.bus.r_data.eq(reduce(or_, read))
         return m

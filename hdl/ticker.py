@@ -2,6 +2,8 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ionspike.hdl.loadable import plus_one_or
+
 __all__ = ["Ticker"]
 
 
@@ -14,8 +16,9 @@ class Ticker(wiring.Component):
     Members
     -------
     run : :py:`In(1)`
+        Low in the first clock of all.
     period : :py:`In(24)`
-        Clocks; at least one.
+        Clocks; at least one. A new one counts from the next tick on, or from when ``run`` rises.
     due : :py:`Out(1)`
         A tick should begin; until ``take``.
     take, busy : :py:`In(1)`
@@ -33,15 +36,16 @@ class Ticker(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        count = Signal(24, init=1)      # of the clock that is running
-        m.d.sync += self.overrun.eq(0)
+        # From -1 - period to -2; a period of zero, which is none, is one clock too.
+        count, ends = Signal(24), Signal()
+        m.d.comb += ends.eq(count[1:].all())
+        m.d.sync += [count.eq(plus_one_or(count, ~self.run | ends, ~self.period)),
+                     self.overrun.eq(0)]
         with m.If(self.take):
             m.d.sync += self.due.eq(0)
         with m.If(~self.run):
-            m.d.sync += [count.eq(1), self.due.eq(0)]
-        with m.Elif(count >= self.period):
-            m.d.sync += [count.eq(1), self.due.eq(1)]
+            m.d.sync += self.due.eq(0)
+        with m.Elif(ends):
+            m.d.sync += self.due.eq(1)
             m.d.sync += self.overrun.eq(self.busy | (self.due & ~self.take))
-        with m.Else():
-            m.d.sync += count.eq(count + 1)
         return m

@@ -9,6 +9,7 @@ def run(period, clocks, *, take=lambda clock, due: due, busy=lambda clock: False
 
     async def testbench(ctx):
         ctx.set(dut.period, period)
+        await ctx.tick()
         ctx.set(dut.run, 1)
         for clock in range(1, clocks + 1):
             ctx.set(dut.take, take(clock, ctx.get(dut.due)))
