@@ -89,7 +89,7 @@ MUTANTS = [Mutant(*fields) for fields in (
     ("digest", "a wrong polynomial", "self.o[-1], DIGEST_POLYNOMIAL",
      "self.o[-1], DIGEST_POLYNOMIAL ^ 2"),
 
-    ("core", "accumulators are not cleared", "synapses.clear.eq(valid & (lane == shape.lanes - 1))",
+    ("core", "accumulators are not cleared", "synapses.clear.eq(read & (lane == shape.lanes - 1))",
      "synapses.clear.eq(0)"),
     ("core", "the wrong slot is cleared", "synapses.clear_slot.eq(self.tick)",
      "synapses.clear_slot.eq(self.tick + 1)"),

@@ -12,10 +12,14 @@ from ionspike.boards.errors import BuildError
 
 __all__ = ["MULTIPLIER_S", "Placed", "fmax_with_multipliers_Hz", "read"]
 
-#: nextpnr has 0.1 ns for whatever SB_MAC16 does; icestorm's table has this for a whole 16 x 16
-#: product without registers. It is added to each path that begins or ends at one, or goes through:
-#: too much for a product that has a register within, but never too little.
+#: nextpnr has 0.1 ns for whatever SB_MAC16 does, and a register in each; icestorm's table has this
+#: for a whole 16 x 16 product without registers. It is added to each path that begins or ends at
+#: one of which nothing else is known, or goes through.
 MULTIPLIER_S = 9.05e-9
+#: Likewise: a product and its sum with C and D, which the table has not as one, but its carry and
+#: what the highest bit takes longer than that; until a register within that an operand's pin
+#: reaches only as a product; and from such a register to the output.
+_SUM_S, _SETUP_S, _OUTPUT_S = 12.4e-9, 6.51e-9, 2.01e-9
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,44 @@ def read(folder: Path, *, seed: int, clock_Hz: float) -> Placed:
         text = sdf.read_text()
         # The file has no clock skew; what nextpnr finds more than the file, all paths may have.
         skew_s = max(0.0, 1 / checked_Hz - 1 / fmax_with_multipliers_Hz(text, 0.0))
-        checked_Hz = min(checked_Hz, 1 / (1 / fmax_with_multipliers_Hz(text) + skew_s))
+        slow_Hz = fmax_with_multipliers_Hz(text, modes=_modes(folder / "top.json"))
+        checked_Hz = min(checked_Hz, 1 / (1 / slow_Hz + skew_s))
     return Placed(seed, used, fmax_Hz, clock_Hz, checked_Hz, path)
+
+
+def _modes(netlist: Path) -> dict[str, dict[str, int]]:
+    """Parameters of each SB_MAC16 of a netlist, by the name that nextpnr gives it."""
+    if not netlist.exists():
+        return {}
+    module = json.loads(netlist.read_text())["modules"]["top"]
+    return {f"{name}_DSP": {key: int(str(value), 2) for key, value in cell["parameters"].items()}
+            for name, cell in module["cells"].items() if cell["type"] == "SB_MAC16"}
+
+
+@dataclass(frozen=True)
+class _Inside:
+    """Times within a multiplier: from ports through it to O and to CO, from ports to a register in
+    it, and from its clock."""
+
+    to_o: dict[str, float]
+    to_carry: dict[str, float]
+    until: dict[str, float]
+    o_s: float
+    carry_s: float = _SUM_S
+
+    @classmethod
+    def of(cls, mode: dict[str, int]) -> "_Inside":
+        is_on = {key: bool(value) for key, value in mode.items()}.get
+        output = mode.get("TOPOUTPUT_SELECT", 0)
+        made = is_on("TOP_8x8_MULT_REG", False) or is_on("PIPELINE_16x16_MULT_REG2", False)
+        free = [port for port in ("A", "B") if not is_on(f"{port}_REG", False)]
+        terms = [port for port in ("C", "D") if output == 0 and not is_on(f"{port}_REG", False)]
+        caught = made or output == 1
+        o_s = _SUM_S if output == 0 else _OUTPUT_S if output == 1 or is_on(
+            "PIPELINE_16x16_MULT_REG2", False) else MULTIPLIER_S
+        return cls(dict.fromkeys(terms + free * (not caught), o_s),
+                   {} if made else dict.fromkeys(free, _SUM_S),
+                   dict.fromkeys(free * caught, _SETUP_S), o_s)
 
 
 def _longest(paths: list[dict[str, Any]]) -> str:
@@ -87,11 +127,22 @@ _ARC = re.compile(r"\((INTERCONNECT|IOPATH) (\S+) (\S+) \((?:\d+:\d+:)(\d+)\)")
 _SETUP = re.compile(r"\(SETUPHOLD \((?:pos|neg)edge (\S+)\) \((?:pos|neg)edge (\S+)\) \(\d+:\d+:(\d+)\)")
 
 
-def fmax_with_multipliers_Hz(sdf: str, multiplier_s: float = MULTIPLIER_S) -> float:
-    """Longest path of a delay file, clock skew aside, with its multipliers' delay."""
+def _port(pin: str) -> str:
+    """What a pin is one bit of."""
+    return pin.rpartition("/")[2].partition("_")[0]
+
+
+def fmax_with_multipliers_Hz(sdf: str, multiplier_s: float = MULTIPLIER_S,
+                             modes: dict[str, dict[str, int]] | None = None) -> float:
+    """Longest path of a delay file, clock skew aside, with its multipliers' delay.
+
+    ``modes`` has the parameters of those that are known; their registers are counted.
+    """
     arcs: dict[str, list[tuple[str, float]]] = defaultdict(list)
     setup: dict[str, float] = {}
     inputs, outputs, clocks = set(), set(), set()
+    pins: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    known = {name: _Inside.of(mode) for name, mode in (modes or {}).items()}
     kind = instance = ""
     for line in sdf.splitlines():
         if "(CELLTYPE" in line:
@@ -103,6 +154,9 @@ def fmax_with_multipliers_Hz(sdf: str, multiplier_s: float = MULTIPLIER_S) -> fl
             if what == "IOPATH":
                 start, end = f"{instance}/{start}", f"{instance}/{end}"
                 if kind == "ICESTORM_DSP":
+                    if instance in known:
+                        pins[instance][_port(end)].append(end)
+                        continue
                     outputs.add(end)
             arcs[end].append((start, int(ps) * 1e-12))
         elif found := _SETUP.search(line):
@@ -110,7 +164,20 @@ def fmax_with_multipliers_Hz(sdf: str, multiplier_s: float = MULTIPLIER_S) -> fl
             setup[f"{instance}/{pin}"] = int(ps) * 1e-12
             clocks.add(f"{instance}/{clock}")
             if kind == "ICESTORM_DSP":
-                inputs.add(f"{instance}/{pin}")
+                if instance in known:
+                    pins[instance][_port(pin)].append(f"{instance}/{pin}")
+                else:
+                    inputs.add(f"{instance}/{pin}")
+    for instance, ports in pins.items():
+        inside = known[instance]
+        for port, time in inside.until.items():
+            for pin in ports[port]:
+                setup[pin] += time
+        for output, through, begin_s in (("O", inside.to_o, inside.o_s),
+                                         ("CO", inside.to_carry, inside.carry_s)):
+            into = [(pin, time) for port, time in through.items() for pin in ports[port]]
+            for end in ports[output]:
+                arcs[end] += [(f"{instance}/CLK", begin_s), *into]
     for end in clocks:     # the clock tree is no path
         arcs.pop(end, None)
     arrival: dict[str, float] = {}
