@@ -1,7 +1,8 @@
 """What Yosys does to a design without a word, looked for in the netlist after every synthesis.
 
-Each has happened here: a multiplier dropped, its operand left undefined; some 900 cells spent on
-comparing addresses; a product that goes on into logic in the clock in which it is made.
+Each has happened here: a multiplier dropped, its operand left undefined, or all that was written
+of it overwritten; some 900 cells spent on comparing addresses; a product that goes on into logic
+in the clock in which it is made.
 """
 
 import json
@@ -12,8 +13,8 @@ from typing import Any
 
 from ionspike.boards.errors import BuildError
 
-__all__ = ["cells", "check", "check_memories", "check_multipliers", "check_products",
-           "products"]
+__all__ = ["cells", "check", "check_memories", "check_modes", "check_multipliers",
+           "check_products", "products"]
 
 _MULTIPLIERS = ("SB_MAC16", "MULT18X18D", "MULT9X9", "MULT18X18", "MULT36X36")
 #: What ends a product's path within SB_MAC16: registers of its parts, of it, of the sum.
@@ -33,7 +34,9 @@ def check(folder: Path, *, has_multipliers: bool) -> dict[str, int]:
     check_memories((folder / "emulation.txt").read_text())
     module = json.loads((folder / "top.json").read_text())["modules"]["top"]
     if has_multipliers:
-        check_multipliers(module, products((folder / "top.il").read_text()))
+        design = (folder / "top.il").read_text()
+        check_multipliers(module, products(design))
+        check_modes(module, design)
         check_products(module)
     return cells(module)
 
@@ -82,6 +85,23 @@ def check_multipliers(module: dict[str, Any], expected: int) -> None:
             if lost:
                 raise BuildError(f"multiplier {name}: {len(lost)} bits of operand {port} are "
                                  f"undefined")
+
+
+def check_modes(module: dict[str, Any], design: str) -> None:
+    """Multipliers that are written as cells have the parameters that were written."""
+    cell = re.compile(r"^\s*cell \\SB_MAC16 .*?^\s*end$", re.MULTILINE | re.DOTALL)
+    wanted = [{key: int(value, 2) for key, value in re.findall(
+        r"parameter (?:signed )?\\(\w+) (?:\d+')?([01]+)$", text, re.MULTILINE)}
+        for text in cell.findall(design)]
+    found = [{key: int(str(value), 2) for key, value in cell["parameters"].items()}
+             for cell in _multipliers(module).values() if cell["type"] == "SB_MAC16"]
+
+    def order(modes: list[dict[str, int]]) -> Counter[tuple[tuple[str, int], ...]]:
+        return Counter(tuple(sorted((k, v) for k, v in mode.items() if v)) for mode in modes)
+
+    if lost := order(wanted) - order(found):
+        raise BuildError(f"Yosys changed {lost.total()} multipliers: none is left with "
+                         + ", ".join(f"{key}={value}" for key, value in next(iter(lost))))
 
 
 def check_products(module: dict[str, Any]) -> None:

@@ -52,14 +52,14 @@ def test_a_product_without_a_register_is_on_the_path_too():
     ({"TOPOUTPUT_SELECT": 0, "A_REG": 1, "B_REG": 1}, 12.4 + 5 + 1)])
 def test_registers_of_a_known_multiplier_are_counted(mode, longest_ns):
     text = design("ICESTORM_DSP").replace("m/A", "m/A_3").replace("posedge A)", "posedge A_3)") \
-        .replace("m/O", "m/O_7").replace("CLK O (100", "CLK O_7 (100")
+        .replace("m/O", "m/O_7").replace("CLK O (100:", "CLK O_7 (100:")
     found = 1 / report.fmax_with_multipliers_Hz(text, modes={"m": mode})
     assert found == pytest.approx(max(longest_ns, 20) * 1e-9)
 
 
 def test_a_carry_is_on_the_path_of_an_operand_though_the_sum_has_a_register():
     text = design("ICESTORM_DSP").replace("m/A", "m/A_3").replace("posedge A)", "posedge A_3)") \
-        .replace("m/O", "m/CO").replace("CLK O (100", "CLK CO (100")
+        .replace("m/O", "m/CO").replace("CLK O (100:", "CLK CO (100:")
     found = 1 / report.fmax_with_multipliers_Hz(text, modes={"m": {"TOPOUTPUT_SELECT": 1}})
     assert found == pytest.approx(1e-9 + 10e-9 + 12.4e-9 + 5e-9 + 1e-9)
 
