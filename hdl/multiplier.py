@@ -11,7 +11,7 @@ _BITS = {f"{half}{name}": 2 for half in ("TOP", "BOT")
 
 
 class Multiplier(wiring.Component):
-    """``o = a b``, ``c + a b`` or ``c - a b - 1``, with registers where they cost nothing.
+    """``o = a b``, ``~(a b)``, ``c + a b`` or ``c - a b - 1``, with registers where they cost nothing.
 
     One of the places where a vendor's cell may stand: an iCE40UP gets an SB_MAC16 as it is to be,
     operands, addend and sum kept within. Yosys would leave most of these registers outside; and
@@ -24,16 +24,16 @@ class Multiplier(wiring.Component):
         ``b`` stays as it was when ``load`` was last high.
     a_stages, b_stages, c_stages, product_stages, sum_stages : :class:`int`
         Registers on the way of each: up to 1; of the product, up to 2.
-    add : ``""``, ``"+"`` or ``"-"``
+    add : ``""``, ``"~"``, ``"+"`` or ``"-"``
     spare : :class:`int`
         Clocks, 1 or 2, by which the half of the cell that makes the product's low 16 bits delays
-        something else: then ``o`` has only the high ones. Not together with ``add``.
+        something else: then ``o`` has only the high ones. Not together with ``c``.
 
     Members
     -------
     a, b : :py:`In`
     load : :py:`In(1)`, if ``held``
-    c : :py:`In(32)`, if ``add``
+    c : :py:`In(32)`, if ``add`` is ``"+"`` or ``"-"``
     o : :py:`Out(32)`
     carry : :py:`Out(1)`, if ``add`` is ``"+"``
         Of the sum, never registered.
@@ -42,15 +42,15 @@ class Multiplier(wiring.Component):
 
     def __init__(self, a, b, *, held=False, a_stages=0, b_stages=0, c_stages=0, product_stages=0,
                  sum_stages=0, add="", spare=0):
-        assert add in ("", "+", "-") and not (add and spare)
+        assert add in ("", "~", "+", "-") and not (add in ("+", "-") and spare)
         assert max(Shape.cast(a).width, Shape.cast(b).width) <= 16 and not Shape.cast(b).signed
-        self.held, self.add, self.spare = held, add, spare
+        self.held, self.add, self.spare, self.has_c = held, add, spare, add in ("+", "-")
         self.a_stages, self.b_stages, self.c_stages = a_stages, b_stages, c_stages
         self.product_stages, self.sum_stages = product_stages, sum_stages
         self.is_signed = Shape.cast(a).signed
         super().__init__({
             "a": In(a), "b": In(b), **({"load": In(1)} if held else {}), "o": Out(32),
-            **({"c": In(32)} if add else {}), **({"carry": Out(1)} if add == "+" else {}),
+            **({"c": In(32)} if self.has_c else {}), **({"carry": Out(1)} if add == "+" else {}),
             **({"i": In(_SPARE_BITS), "delayed": Out(_SPARE_BITS)} if spare else {})})
 
     def elaborate(self, platform):
@@ -77,9 +77,9 @@ class Multiplier(wiring.Component):
         m.d.comb += product.eq(a * b)
         product = late("product_late", product, self.product_stages)
         total = Signal(33)
-        if self.add:
+        if self.has_c:
             c = late("c_late", self.c, self.c_stages)
-        m.d.comb += total.eq({"": product, "+": c + product.as_unsigned(),
+        m.d.comb += total.eq({"": product, "~": ~product, "+": c + product.as_unsigned(),
                               "-": c + ~product}[self.add])
         if self.add == "+":
             m.d.comb += self.carry.eq(total[32])
@@ -103,9 +103,10 @@ def parameters(multiplier: Multiplier) -> dict[str, int]:
         "TOP_8x8_MULT_REG": int(late == 2), "BOT_8x8_MULT_REG": int(late == 2),
         "PIPELINE_16x16_MULT_REG1": int(late == 2), "PIPELINE_16x16_MULT_REG2": int(late > 0),
         "TOPOUTPUT_SELECT": output, "TOPADDSUB_LOWERINPUT": 2, "TOPADDSUB_UPPERINPUT": 1,
-        "TOPADDSUB_CARRYSELECT": 2 if add else 0,
+        # A complement is 0 - 1 - the product, of each half on its own.
+        "TOPADDSUB_CARRYSELECT": {"": 0, "~": 1}.get(add, 2),
         "BOTOUTPUT_SELECT": 1 if spare else output, "BOTADDSUB_LOWERINPUT": 2,
-        "BOTADDSUB_UPPERINPUT": 1, "BOTADDSUB_CARRYSELECT": int(add == "-"),
+        "BOTADDSUB_UPPERINPUT": 1, "BOTADDSUB_CARRYSELECT": int(add in ("-", "~")),
         "A_SIGNED": int(multiplier.is_signed)}
 
 
@@ -114,7 +115,7 @@ def mac16(multiplier: Multiplier) -> Instance:
     zero = dict.fromkeys((
         "AHOLD", "CHOLD", "DHOLD", "IRSTTOP", "IRSTBOT", "ORSTTOP", "ORSTBOT", "OLOADTOP",
         "OHOLDTOP", "OHOLDBOT", "CI", "ACCUMCI", "SIGNEXTIN"), C(0, 1))
-    subtract = C(multiplier.add == "-", 1)
+    subtract = C(multiplier.add in ("-", "~"), 1)
 
     def extended(value):
         """All 16 pins of an operand."""
@@ -125,8 +126,8 @@ def mac16(multiplier: Multiplier) -> Instance:
         **zero, "CLK": ClockSignal(), "CE": C(1, 1),
         "A": extended(multiplier.a), "B": extended(multiplier.b),
         "BHOLD": ~multiplier.load if multiplier.held else C(0, 1),
-        "C": multiplier.c[16:] if multiplier.add else C(0, 16),
-        "D": (multiplier.c[:16] if multiplier.add else multiplier.i if multiplier.spare
+        "C": multiplier.c[16:] if multiplier.has_c else C(0, 16),
+        "D": (multiplier.c[:16] if multiplier.has_c else multiplier.i if multiplier.spare
               else C(0, 16)),
         "OLOADBOT": C(multiplier.spare > 0, 1), "ADDSUBTOP": subtract, "ADDSUBBOT": subtract}
     low = multiplier.delayed if multiplier.spare else multiplier.o[:16]

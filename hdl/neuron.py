@@ -17,8 +17,8 @@ STATE_LAYOUT = data.StructLayout(dict(STATE))
 NeuronInput = data.StructLayout({
     "state": STATE_LAYOUT, "kg": fmt.KG_BITS, "mu": fmt.MU_BITS, "theta": signed(fmt.THETA_BITS)})
 
-#: Coefficients that are kept within the multipliers that they feed.
-HELD = ("kf", "kr", "kb", "scale")
+#: Coefficients that are kept where they are needed: most of them within a multiplier.
+HELD = ("kf", "kr", "kb", "scale", "r_max")
 
 
 class Neuron(wiring.Component):
@@ -45,7 +45,7 @@ class Neuron(wiring.Component):
     acc : :py:`In(signed(ACC_BITS))`
         What was accumulated for the neuron whose :py:`i` comes a clock later.
     o_valid, o, spike : :py:`Out(1)`, :py:`Out(STATE_LAYOUT)`, :py:`Out(1)`
-    r_max, spike_level, r_noise : common coefficients
+    spike_level, r_noise : common coefficients
     load : :py:`In(1)` for each of ``HELD``
         The coefficient becomes :py:`w_data`; not while neurons are in flight.
     advance : :py:`Out(1)`
@@ -63,8 +63,8 @@ class Neuron(wiring.Component):
         super().__init__({
             "i_valid": In(1), "i": In(NeuronInput), "acc": In(signed(fmt.ACC_BITS)),
             "o_valid": Out(1), "o": Out(STATE_LAYOUT), "spike": Out(1),
-            "r_max": In(fmt.R_HIGH_BITS), "spike_level": In(fmt.G_BITS),
-            "r_noise": In(fmt.R_NOISE_BITS), "load": In(data.StructLayout(dict.fromkeys(HELD, 1))),
+            "spike_level": In(fmt.G_BITS), "r_noise": In(fmt.R_NOISE_BITS),
+            "load": In(data.StructLayout(dict.fromkeys(HELD, 1))),
             "advance": Out(1), "word": In(fmt.LFSR_LEAP),
             "access": In(1), "table_addr": In(8), "feedback_write": In(1), "aux_write": In(1),
             "w_data": In(16), "feedback_data": Out(fmt.H_BITS), "aux_data": Out(16)})
@@ -102,11 +102,13 @@ class Neuron(wiring.Component):
             """A signed value held within ``bits`` bits, unsigned."""
             return Mux(value[-1], 0, value[:bits] | value[bits:-1].any().replicate(bits))
 
-        def less_one(value, loss, bits):
-            """``value - loss - 1``; the one comes free, as the complement without its carry."""
-            complement = Signal(signed(bits + 1))
-            m.d.comb += complement.eq(~Cat(loss[:bits], C(0, 1)))
-            return value + complement
+        def without(value, complement):
+            """``value - loss - 1``, given the loss's complement.
+
+            A subtraction would need an inverter for each bit that is not made by a table of its own,
+            and what a table makes is inverted as well as not.
+            """
+            return value + Cat(complement, C(1, 1)).as_signed()
 
         def limit_of(theta, stuck):
             """The gap that filament and residue have to bridge: one and a small number, or zero.
@@ -154,7 +156,7 @@ class Neuron(wiring.Component):
                      limit.eq(limit_of(self.i.theta, stuck))]
         reach = Signal(range(1 << fmt.F_BITS + 1))
         gap = Signal(signed(fmt.F_BITS + 2))
-        m.d.comb += [reach.eq(state.f + state.r_high), gap.eq(limit - reach)]
+        m.d.comb += [reach.eq(state.f + state.r_high), gap.eq(~without(reach, ~limit))]
         # Indexed by the top bits of the gap below one; a longer gap reads the last entry.
         m.d.comb += feedback_port.addr.eq(
             Mux(self.access, self.table_addr, clip(gap >> fmt.GAP_SHIFT, 8)))
@@ -165,15 +167,16 @@ class Neuron(wiring.Component):
         m.d.comb += [v.eq(clip(pv.o.as_signed() >> fmt.SCALE_SHIFT, fmt.G_BITS)),
                      left.eq(v - state.g)]
         falls = late("falls", left[-1], eh_at)
-        # What is stuck on is always bridged, and lets the gate follow a falling drive too.
-        charged = late("charged", Mux(left[-1] & ~stuck, state.g, v), 1)
+        # What is stuck on is always bridged, and lets the gate follow a falling drive too. The
+        # complements are what is compared later.
+        charged = late("charged", ~Mux(left[-1] & ~stuck, state.g, v), 1)
         on = late("on", state.on, 1)
-        theta = late("theta", self.i.theta, 1)
+        theta = late("theta", ~self.i.theta, 1)
 
         # What each state loses. g (4096 - kg) >> 12 as a product that is not positive, whose
         # complement also has the one that is taken off.
         pf = multiplier("kf", state.f, self.w_data, held=True, a_stages=df_at - 2,
-                        product_stages=2, spare=2)
+                        product_stages=1, sum_stages=1, add="~", spare=2)
         pr = multiplier("kr", residue[fmt.R_FRAC - 16:], self.w_data, held=True, a_stages=1,
                         c_stages=1, sum_stages=1, add="-")
         pg = multiplier("kg", Cat(self.i.kg, C(1, 1)).as_signed(),
@@ -182,7 +185,6 @@ class Neuron(wiring.Component):
         m.d.comb += [
             # What has nothing to lose does not lose the one either.
             pr.c.eq(residue << fmt.KR_SHIFT | (residue == 0)), pf.i.eq(state.f)]
-        loss = pf.o[16:]
         f = late("f", pf.delayed, df_at - 2)
         kept = pr.o[fmt.KR_SHIFT:]
 
@@ -210,7 +212,7 @@ class Neuron(wiring.Component):
         df = Signal(signed(fmt.F_BITS + 1))
         size = Signal(fmt.F_BITS)
         m.d.comb += [
-            df.eq(less_one(d, loss, fmt.F_BITS)),
+            df.eq(without(d, pf.o[16:])),
             size.eq(df[:-1] ^ df[-1].replicate(fmt.F_BITS)),
         ]
         index = Signal(range(fmt.NOISE_ENTRIES))
@@ -254,27 +256,35 @@ class Neuron(wiring.Component):
         was_negative = late("was_negative", changed[-1], 2)
         carry = late("carry", pb.carry, 1)
         sum_r = pb.o[fmt.KB_SHIFT:]
+        not_r_max = Signal(fmt.R_HIGH_BITS, reset_less=True)
+        with m.If(self.load.r_max):
+            m.d.sync += not_r_max.eq(~self.w_data)
+        over = Signal(range(1 << fmt.R_BITS - fmt.R_LOW_BITS + 2))
         new_r = Signal(fmt.R_BITS)
-        m.d.comb += new_r.eq(
-            Mux(was_negative & ~carry, 0,
-                Mux((carry & ~was_negative) | (sum_r[fmt.R_LOW_BITS:] > self.r_max),
-                    Cat(C(-1, fmt.R_LOW_BITS), self.r_max), sum_r)))
+        m.d.comb += [
+            over.eq(sum_r[fmt.R_LOW_BITS:] + Cat(not_r_max, C(1, 1))),
+            new_r.eq(Mux(was_negative & ~carry, 0,
+                         Mux((carry & ~was_negative) | over[-1],
+                             Cat(C(-1, fmt.R_LOW_BITS), ~not_r_max), sum_r)))]
         new_r = late("r", new_r, 1)
         new_f = late("f_new", new_f, 2)
 
         # Does it bridge the gap? The larger of no charge and what is left of it.
         lost = late("lost", pg.o[16:], self.latency - 5)
-        discharged = late("discharged", Mux(lost[-1], ~lost[:fmt.G_BITS], 0), 1)
+        discharged = late("discharged", Mux(lost[-1], lost[:fmt.G_BITS], (1 << fmt.G_BITS) - 1), 1)
         high, low, bridged, out = Signal(), Signal(), Signal(), Signal()
         left_r = Signal(signed(fmt.F_BITS + 1))
+        theta = Value.cast(~theta)
         m.d.comb += [
-            left_r.eq(limit_of(theta, is_stuck(theta)) - new_r[fmt.R_LOW_BITS:]),
-            bridged.eq(left_r[-1] | (new_f >= left_r[:-1])),
-            high.eq(charged >= self.spike_level), low.eq(discharged >= self.spike_level),
+            left_r.eq(~without(new_r[fmt.R_LOW_BITS:], ~limit_of(theta, is_stuck(theta)))),
+            # Of the two ways to compare, that without inverters.
+            bridged.eq(~(new_f - left_r)[-1]),
+            high.eq(charged + self.spike_level < 1 << fmt.G_BITS),
+            low.eq(discharged + self.spike_level < 1 << fmt.G_BITS),
             out.eq(Mux(bridged, high, low)),
             self.o.f.eq(Mux(bridged, Mux(left_r[-1], 0, left_r[:-1]), new_f)),
             Cat(self.o.r_low, self.o.r_high).eq(new_r),
-            self.o.g.eq(Mux(bridged, charged, discharged)),
+            self.o.g.eq(~Mux(bridged, charged, discharged)),
             self.o.on.eq(out),
             self.spike.eq(out & ~on),
         ]

@@ -205,7 +205,7 @@ async def agrees_with_model(dut):
     bench = Bench(dut, shape, rng)
     await reset(dut, **dict.fromkeys((
         "start", "last_event", "clear", "rewind", "expand", "lfsr_load", "bus__space",
-        "bus__offset", "bus__write", "bus__w_data", "groups_used", "load", "r_max",
+        "bus__offset", "bus__write", "bus__w_data", "groups_used", "load",
         "spike_level", "r_noise"), 0))
     for run in range(given["runs"]):
         image = random_image(numbers, shape, wild=run % 2 == 0,

@@ -113,7 +113,8 @@ def test_multiplier_accumulates(bench, is_signed):
     {"a_stages": 1, "b_stages": 1, "product_stages": 2, "sum_stages": 1, "spare": 2},
     {"a_stages": 1, "c_stages": 1, "add": "+"},
     {"held": True, "c_stages": 1, "sum_stages": 1, "add": "+"},
-    {"product_stages": 1, "add": "+"}, {"a_stages": 1, "add": "-"},
+    {"held": True, "product_stages": 1, "sum_stages": 1, "spare": 2, "add": "~"},
+    {"product_stages": 1, "add": "~"}, {"product_stages": 1, "add": "+"}, {"a_stages": 1, "add": "-"},
     {"held": True, "a_stages": 1, "c_stages": 1, "sum_stages": 1, "add": "-"}],
     ids=lambda options: " ".join(f"{key}={value}" for key, value in options.items()))
 @pytest.mark.parametrize("is_signed", [False, True])
@@ -122,7 +123,7 @@ def test_a_written_multiplier_is_what_other_targets_infer(bench, options, is_sig
     mode = dict.fromkeys(ice40.MAC16_MODE, 0) | parameters(dut)
     assert list(mode) == list(ice40.MAC16_MODE)
     cell = bench("Mac16", list(mode.values()), [*ice40.MAC16_INPUTS, "O", "CO"])
-    minus = int(dut.add == "-")
+    minus = int(dut.add in ("-", "~"))
     cell.set(CE=1, OLOADBOT=int(dut.spare > 0), ADDSUBTOP=minus, ADDSUBBOT=minus)
     rng, reach = random.Random(6), set()
 
@@ -138,7 +139,7 @@ def test_a_written_multiplier_is_what_other_targets_infer(bench, options, is_sig
             if dut.held:
                 ctx.set(dut.load, load)
                 cell.set(BHOLD=not load)
-            if dut.add:
+            if dut.has_c:
                 ctx.set(dut.c, c)
                 cell.set(C=c >> 16, D=c & 0xFFFF)
             if dut.spare:

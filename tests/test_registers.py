@@ -47,13 +47,13 @@ def test_reset_values():
 
 def test_a_write_reaches_its_register_and_is_cut_to_its_width():
     async def testbench(ctx, dut):
-        await write(ctx, dut, "r_max", 0xFFFF)
+        await write(ctx, dut, "probe_count", 0xFFFF)
         await write(ctx, dut, "r_noise", 0x1234)
         await write(ctx, dut, "spike_level", 0x4321, space=Space.AUX)
-        assert (ctx.get(dut.r_max), ctx.get(dut.r_noise), ctx.get(dut.spike_level)) == (
-            0x7FFF, 0x34, 0)
+        assert (ctx.get(dut.probe_count), ctx.get(dut.r_noise), ctx.get(dut.spike_level)) == (
+            0x7F, 0x34, 0)
         # Read from the core's table, not from here.
-        assert await read(ctx, dut, register("r_max").offset) == 0
+        assert await read(ctx, dut, register("probe_count").offset) == 0
         await write(ctx, dut, "control", 0xFFFF)
         assert await read(ctx, dut, register("control").offset) == 0b111111
 
