@@ -70,8 +70,8 @@ MUTANTS = [Mutant(*fields) for fields in (
     ("neuron", "takes the random word of the next neuron", "self.advance.eq(valid[1])",
      "self.advance.eq(valid[0])"),
 
-    ("synapse", "sums wrap", "summed[lane].eq(Mux(total[-1] == total[-2], total,",
-     "summed[lane].eq(Mux(C(1), total,"),
+    ("synapse", "sums wrap", "replaced.eq((total[-1] != total[-2]) | ~adding)",
+     "replaced.eq(~adding)"),
     ("synapse", "the wrong slot of a delay", "self.slot + latched.delay",
      "self.slot - latched.delay"),
     ("synapse", "two words for one group meet", "stall.eq(adding & (target == target_added))",
@@ -79,8 +79,8 @@ MUTANTS = [Mutant(*fields) for fields in (
     ("synapse", "a row ends a word early", "last.eq(left == 0)", "last.eq(left <= 1)"),
     ("synapse", "a chain goes through an empty row", "have & latched.more & latched.enable",
      "have & latched.more"),
-    ("synapse", "clamped sums are not counted", "clamped[lane].eq(adding & ",
-     "clamped[lane].eq(0 & "),
+    ("synapse", "clamped sums are not counted", "clamped[lane].eq(replaced & adding)",
+     "clamped[lane].eq(0)"),
 
     ("spikes", "empty groups are kept", "filled & mask.any()", "filled"),
     ("spikes", "neurons are counted, not spikes", "self.count + self.i", "self.count + 1"),

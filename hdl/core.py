@@ -138,9 +138,11 @@ class Core(wiring.Component):
                          buffer.o.ready.eq(self.groups.ready & self.idle)]
 
         # Sweep over all neurons: what `index` has accumulated is read, its state a clock later;
-        # `writing` is written as it comes.
+        # `writing` is written as it comes, and counts what is cleared.
         neurons = Signal(range(shape.neurons + 1))
-        index, writing = Signal.like(neurons), Signal.like(neurons)
+        index = Signal.like(neurons)
+        cleared = max(shape.neurons, shape.delay_slots << shape.group_bits)
+        writing = Signal(range(cleared + 1))
         sweep, read, valid, clearing = Signal(), Signal(), Signal(), Signal()
         lane = Signal(range(shape.lanes))
         group = Signal(shape.group_bits)
@@ -161,10 +163,9 @@ class Core(wiring.Component):
             digester.i_valid.eq(neuron.o_valid), digester.i.eq(neuron.o),
         ]
         # A group's accumulators are cleared when its last lane has been read.
-        clear_count = Signal(max(shape.slot_bits + shape.group_bits, len(index)))
         with m.If(clearing):
             m.d.comb += [synapses.clear.eq(1),
-                         Cat(synapses.clear_group, synapses.clear_slot).eq(clear_count)]
+                         Cat(synapses.clear_group, synapses.clear_slot).eq(writing)]
         with m.Else():
             m.d.comb += [synapses.clear.eq(read & (lane == shape.lanes - 1)),
                          synapses.clear_group.eq(group), synapses.clear_slot.eq(self.tick)]
@@ -209,11 +210,11 @@ class Core(wiring.Component):
             m.d.comb += [
                 s_write.addr.eq(bus.offset >> 2), s_write.data.eq(bus.w_data.replicate(3)),
                 s_write.en.eq(strobe(Space.STATE, 4, bus.offset[:2]))]
-        with m.Elif(clearing):
-            m.d.comb += [s_write.addr.eq(clear_count), s_write.en.eq(0b111)]
         with m.Else():
-            m.d.comb += [s_write.addr.eq(writing), s_write.data.eq(neuron.o),
-                         s_write.en.eq(neuron.o_valid.replicate(3))]
+            # Also to be cleared.
+            m.d.comb += [s_write.addr.eq(writing),
+                         s_write.data.eq(Mux(clearing, 0, neuron.o.as_value())),
+                         s_write.en.eq((neuron.o_valid | clearing).replicate(3))]
         with m.Switch(bus.space):
             with m.Case(Space.REGISTERS):
                 # Low half of the registers, but for those that are not only written.
@@ -244,10 +245,13 @@ class Core(wiring.Component):
         with m.If(self.idle):
             m.d.sync += lane.eq(bus.offset)
 
+        with m.If(neuron.o_valid | clearing):
+            m.d.sync += writing.eq(writing + 1)
+
         with m.FSM():
             with m.State("Idle"):
                 m.d.comb += self.idle.eq(1)
-                m.d.sync += [index.eq(0), writing.eq(0), clear_count.eq(0)]
+                m.d.sync += [index.eq(0), writing.eq(0)]
                 with m.If(self.clear):
                     m.next = "Clear"
                 with m.Elif(self.start):
@@ -273,8 +277,6 @@ class Core(wiring.Component):
                 m.d.comb += sweep.eq(index != neurons)
                 with m.If(sweep):
                     m.d.sync += index.eq(index + 1)
-                with m.If(neuron.o_valid):
-                    m.d.sync += writing.eq(writing + 1)
                 # One clock more than the last write, for the buffer's last group.
                 with m.If(writing == neurons):
                     m.d.sync += self.tick.eq(self.tick + 1)
@@ -282,9 +284,8 @@ class Core(wiring.Component):
 
             with m.State("Clear"):
                 m.d.comb += [clearing.eq(1), buffer.begin.eq(1)]
-                m.d.sync += [clear_count.eq(clear_count + 1), self.tick.eq(0)]
-                with m.If(clear_count == max(shape.neurons,
-                                             shape.delay_slots << shape.group_bits) - 1):
+                m.d.sync += self.tick.eq(0)
+                with m.If(writing == cleared - 1):
                     m.next = "Idle"
 
         return m

@@ -133,16 +133,19 @@ class Synapses(wiring.Component):
         summed = data.View(data.ArrayLayout(signed(ACC_BITS), shape.lanes), a_write.data)
         clamped = Signal(shape.lanes)
         for lane in range(shape.lanes):
-            weight = weights.r_data[WEIGHT_BITS * lane:WEIGHT_BITS * (lane + 1)].as_signed()
-            total = Signal(signed(ACC_BITS + 1), name=f"total_{lane}")
+            weight = weights.r_data[WEIGHT_BITS * lane:WEIGHT_BITS * (lane + 1)]
+            # What tells a clamped sum, or zero, is one of the summands: most bits' choice between
+            # them and the sum then needs no cell beside the adder's.
+            sign, replaced = Signal(name=f"sign_{lane}"), Signal(name=f"replaced_{lane}")
+            total = Signal(ACC_BITS + 1, name=f"total_{lane}")
             m.d.comb += [
-                total.eq(self.acc_data[lane] + weight),
-                clamped[lane].eq(adding & (total[-1] != total[-2])),
-                summed[lane].eq(Mux(total[-1] == total[-2], total,
-                                    Cat((~total[-1]).replicate(ACC_BITS - 1), total[-1]))),
+                sign.eq(weight[-1] | ~adding),
+                total.eq(self.acc_data[lane] + Cat(weight[:-1], sign).as_signed()),
+                replaced.eq((total[-1] != total[-2]) | ~adding),
+                clamped[lane].eq(replaced & adding),
+                summed[lane].eq(Mux(replaced, Cat((~sign).replicate(ACC_BITS - 1), sign & adding),
+                                    total[:-1])),
             ]
-            with m.If(~adding):
-                m.d.comb += summed[lane].eq(0)
         m.d.comb += [
             a_write.addr.eq(Mux(adding, target_added, Cat(self.clear_group, self.clear_slot))),
             a_write.en.eq(adding | self.clear),
