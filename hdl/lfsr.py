@@ -38,10 +38,12 @@ class LFSR(wiring.Component):
 
         new = [Cat(*(self.state[tap - 1 - k] for tap in LFSR_TAPS)).xor()
                for k in range(LFSR_LEAP)]
-        stuck = Signal()
-        m.d.comb += stuck.eq(self.state == 0)
+        # Whether all of the state is zero, from what its lowest word was in the leaps before.
+        some, stuck = Signal(LFSR_WIDTH // LFSR_LEAP), Signal()
+        m.d.comb += [some[0].eq(self.state[:LFSR_LEAP].any()), stuck.eq(~some.any())]
         low = Mux(self.load, self.data, Mux(stuck, 1, Cat(*reversed(new))))
         with m.If(self.advance | self.load):
-            m.d.sync += self.state.eq(Cat(low[:LFSR_LEAP], self.state[:-LFSR_LEAP]))
+            m.d.sync += [self.state.eq(Cat(low[:LFSR_LEAP], self.state[:-LFSR_LEAP])),
+                         some[1:].eq(some)]
 
         return m

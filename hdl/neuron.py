@@ -156,7 +156,7 @@ class Neuron(wiring.Component):
                      limit.eq(limit_of(self.i.theta, stuck))]
         reach = Signal(range(1 << fmt.F_BITS + 1))
         gap = Signal(signed(fmt.F_BITS + 2))
-        m.d.comb += [reach.eq(state.f + state.r_high), gap.eq(~without(reach, ~limit))]
+        m.d.comb += [reach.eq(state.f + state.r_high), gap.eq(limit - reach)]
         # Indexed by the top bits of the gap below one; a longer gap reads the last entry.
         m.d.comb += feedback_port.addr.eq(
             Mux(self.access, self.table_addr, clip(gap >> fmt.GAP_SHIFT, 8)))
@@ -165,7 +165,7 @@ class Neuron(wiring.Component):
         v = Signal(fmt.G_BITS)
         left = Signal(signed(fmt.G_BITS + 1))
         m.d.comb += [v.eq(clip(pv.o.as_signed() >> fmt.SCALE_SHIFT, fmt.G_BITS)),
-                     left.eq(v - state.g)]
+                     left.eq(~without(state.g, ~v))]
         falls = late("falls", left[-1], eh_at)
         # What is stuck on is always bridged, and lets the gate follow a falling drive too. The
         # complements are what is compared later.
