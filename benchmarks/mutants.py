@@ -46,8 +46,8 @@ MUTANTS = [Mutant(*fields) for fields in (
 
     ("neuron", "bridges beyond the gap only", "(new_f - left_r)[-1]", "(new_f - left_r - 1)[-1]"),
     ("neuron", "spikes while it is on", "out & ~on", "out"),
-    ("neuron", "spikes above the level only", "charged + self.spike_level < 1",
-     "charged + self.spike_level + 1 < 1"),
+    ("neuron", "spikes above the level only", "high.eq(charged + self.spike_level <",
+     "high.eq(charged + self.spike_level + 1 <"),
     ("neuron", "output of the gate that it has not", "Mux(bridged, high, low)",
      "Mux(bridged, low, high)"),
     ("neuron", "residue noise the wrong way round", "+ (times(xi_r", "- (times(xi_r"),
