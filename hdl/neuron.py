@@ -177,8 +177,8 @@ class Neuron(wiring.Component):
         # complement also has the one that is taken off.
         pf = multiplier("kf", state.f, self.w_data, held=True, a_stages=df_at - 2,
                         product_stages=1, sum_stages=1, add="~", spare=2)
-        pr = multiplier("kr", residue[fmt.R_FRAC - 16:], self.w_data, held=True, a_stages=1,
-                        c_stages=1, sum_stages=1, add="-")
+        pr = multiplier("kr", residue[fmt.R_FRAC - 16:], self.w_data, held=True,
+                        product_stages=1, c_stages=1, sum_stages=1, add="-")
         pg = multiplier("kg", Cat(self.i.kg, C(1, 1)).as_signed(),
                         Cat(C(0, 16 - fmt.G_BITS), state.g), a_stages=1, b_stages=1,
                         product_stages=2, sum_stages=1, spare=2)
@@ -238,23 +238,25 @@ class Neuron(wiring.Component):
         # Of the same word, and uncorrelated with xi.
         xi_r = late("xi_r", (even - odd)[:6].as_signed(), filament_at - noise_at + 1)
 
-        # Noise, and the new filament.
-        pn = multiplier("xi", xi, aux_port.data[:fmt.NOISE_BITS], a_stages=1, c_stages=1,
-                        sum_stages=filament_at - noise_at, add="+")
-        m.d.comb += pn.c.eq((f + df) << fmt.NOISE_FRAC)
+        # Noise, and the new filament. Elsewhere a product has its register before it is added to.
+        after = 0 if self.through else 1
+        pn = multiplier("xi", xi, aux_port.data[:fmt.NOISE_BITS], a_stages=1,
+                        product_stages=after, c_stages=1, add="+")
+        m.d.comb += pn.c.eq(late("c_f", (f + df) << fmt.NOISE_FRAC, after))
         noisy = pn.o[fmt.NOISE_FRAC:fmt.NOISE_FRAC + fmt.F_BITS + 3].as_signed()
         new_f = Signal(fmt.F_BITS)
         m.d.comb += new_f.eq(clip(noisy, fmt.F_BITS))
 
         # The new residue: 20 bits of the sum, and what tells that it is not within them.
-        pb = multiplier("kb", new_f, self.w_data, held=True, c_stages=1, sum_stages=1, add="+")
+        pb = multiplier("kb", new_f, self.w_data, held=True, product_stages=after, c_stages=1,
+                        sum_stages=1 - after, add="+")
         changed = Signal(signed(fmt.R_BITS + 2))
         m.d.comb += [
             changed.eq(late("kept", kept, filament_at - 3)
                        + (times(xi_r, self.r_noise) << fmt.R_NOISE_SHIFT)),
-            pb.c.eq(changed << fmt.KB_SHIFT)]
+            pb.c.eq(late("c_r", changed, after) << fmt.KB_SHIFT)]
         was_negative = late("was_negative", changed[-1], 2)
-        carry = late("carry", pb.carry, 1)
+        carry = late("carry", pb.carry, 1 - after)
         sum_r = pb.o[fmt.KB_SHIFT:]
         not_r_max = Signal(fmt.R_HIGH_BITS, reset_less=True)
         with m.If(self.load.r_max):
