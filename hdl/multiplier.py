@@ -20,6 +20,8 @@ class Multiplier(wiring.Component):
     Parameters
     ----------
     a, b : shapes, 16 bits at most; only the first may be signed
+    pads : (:class:`int`, :class:`int`)
+        Zeros below ``a`` and below ``b``, by which ``o`` is further up.
     held : :class:`bool`
         ``b`` stays as it was when ``load`` was last high.
     a_stages, b_stages, c_stages, product_stages, sum_stages : :class:`int`
@@ -40,10 +42,12 @@ class Multiplier(wiring.Component):
     i, delayed : :py:`In(16)`, :py:`Out(16)`, if ``spare``
     """
 
-    def __init__(self, a, b, *, held=False, a_stages=0, b_stages=0, c_stages=0, product_stages=0,
+    def __init__(self, a, b, *, pads=(0, 0), held=False, a_stages=0, b_stages=0, c_stages=0, product_stages=0,
                  sum_stages=0, add="", spare=0):
         assert add in ("", "~", "+", "-") and not (add in ("+", "-") and spare)
-        assert max(Shape.cast(a).width, Shape.cast(b).width) <= 16 and not Shape.cast(b).signed
+        assert max(Shape.cast(x).width + pad for x, pad in zip((a, b), pads, strict=True)) <= 16
+        assert not Shape.cast(b).signed
+        self.pads = pads
         self.held, self.add, self.spare, self.has_c = held, add, spare, add in ("+", "-")
         self.a_stages, self.b_stages, self.c_stages = a_stages, b_stages, c_stages
         self.product_stages, self.sum_stages = product_stages, sum_stages
@@ -73,14 +77,17 @@ class Multiplier(wiring.Component):
                 m.d.sync += b.eq(self.b)
         else:
             b = late("b_late", self.b, self.b_stages)
-        product = Signal(Shape(32, self.is_signed))
+        # No wider than it is: Yosys' techmap does not like registers of constants.
+        product = Signal(Shape(len(self.a) + len(self.b), self.is_signed))
         m.d.comb += product.eq(a * b)
         product = late("product_late", product, self.product_stages)
+        whole = Signal(Shape(32, self.is_signed))
+        m.d.comb += whole.eq(product << sum(self.pads))
         total = Signal(33)
         if self.has_c:
             c = late("c_late", self.c, self.c_stages)
-        m.d.comb += total.eq({"": product, "~": ~product, "+": c + product.as_unsigned(),
-                              "-": c + ~product}[self.add])
+        m.d.comb += total.eq({"": whole, "~": ~whole, "+": c + whole.as_unsigned(),
+                              "-": c + ~whole}[self.add])
         if self.add == "+":
             m.d.comb += self.carry.eq(total[32])
         o = late("o_late", total[:32], self.sum_stages)
@@ -117,14 +124,15 @@ def mac16(multiplier: Multiplier) -> Instance:
         "OHOLDTOP", "OHOLDBOT", "CI", "ACCUMCI", "SIGNEXTIN"), C(0, 1))
     subtract = C(multiplier.add in ("-", "~"), 1)
 
-    def extended(value):
+    def extended(value, pad):
         """All 16 pins of an operand."""
-        return Cat(value, (value[-1] if value.shape().signed else C(0, 1)).replicate(
-            16 - len(value)))
+        above = value[-1] if value.shape().signed else C(0, 1)
+        return Cat(C(0, pad), value, above.replicate(16 - len(value) - pad))
 
     inputs = {
         **zero, "CLK": ClockSignal(), "CE": C(1, 1),
-        "A": extended(multiplier.a), "B": extended(multiplier.b),
+        "A": extended(multiplier.a, multiplier.pads[0]),
+        "B": extended(multiplier.b, multiplier.pads[1]),
         "BHOLD": ~multiplier.load if multiplier.held else C(0, 1),
         "C": multiplier.c[16:] if multiplier.has_c else C(0, 16),
         "D": (multiplier.c[:16] if multiplier.has_c else multiplier.i if multiplier.spare

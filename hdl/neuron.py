@@ -179,8 +179,8 @@ class Neuron(wiring.Component):
                         product_stages=1, sum_stages=1, add="~", spare=2)
         pr = multiplier("kr", residue[fmt.R_FRAC - 16:], self.w_data, held=True,
                         product_stages=1, c_stages=1, sum_stages=1, add="-")
-        pg = multiplier("kg", Cat(self.i.kg, C(1, 1)).as_signed(),
-                        Cat(C(0, 16 - fmt.G_BITS), state.g), a_stages=1, b_stages=1,
+        pg = multiplier("kg", Cat(self.i.kg, C(1, 1)).as_signed(), state.g,
+                        pads=(0, 16 - fmt.G_BITS), a_stages=1, b_stages=1,
                         product_stages=2, sum_stages=1, spare=2)
         m.d.comb += [
             # What has nothing to lose does not lose the one either.
@@ -189,8 +189,8 @@ class Neuron(wiring.Component):
         kept = pr.o[fmt.KR_SHIFT:]
 
         # Stage 1: growth. Where the drive falls the product is not used.
-        eh = multiplier("eh", Cat(C(0, 16 - fmt.G_BITS), left[:fmt.G_BITS]),
-                        Cat(C(0, 16 - fmt.H_BITS), feedback_port.data), a_stages=1,
+        eh = multiplier("eh", left[:fmt.G_BITS], feedback_port.data,
+                        pads=(16 - fmt.G_BITS, 16 - fmt.H_BITS), a_stages=1,
                         product_stages=eh_at - 1, spare=2)
         p = multiplier("mu", eh.o[16:], late("mu", self.i.mu, eh_at - 1), b_stages=1,
                        product_stages=0 if self.through else 1)
