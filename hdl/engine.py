@@ -55,8 +55,7 @@ class Engine(wiring.Component):
             m.d.comb += getattr(core, name).eq(getattr(interpreter, name))
         for name in ("tick", "spikes_done", "spike_count"):
             m.d.comb += getattr(interpreter, name).eq(getattr(core, name))
-        for name in ("groups_used", "kf", "kr", "kb", "scale", "r_max", "spike_level",
-                     "r_noise", "lfsr_load"):
+        for name in ("groups_used", "spike_level", "r_noise", "load", "lfsr_load"):
             m.d.comb += getattr(core, name).eq(getattr(registers, name))
         for name in ("lfsr", "tick", "digest", "word", "saturated"):
             m.d.comb += getattr(registers, name).eq(getattr(core, name))

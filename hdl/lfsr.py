@@ -38,14 +38,12 @@ class LFSR(wiring.Component):
 
         new = [Cat(*(self.state[tap - 1 - k] for tap in LFSR_TAPS)).xor()
                for k in range(LFSR_LEAP)]
-        # Whether each part that a leap moves is zero: but for the lowest, that is known from before.
-        assert not LFSR_WIDTH % LFSR_LEAP
-        upper = Signal(LFSR_WIDTH // LFSR_LEAP - 1, init=-1)
-        lowest, stuck = Signal(), Signal()
-        m.d.comb += [lowest.eq(self.state[:LFSR_LEAP] == 0), stuck.eq(lowest & upper.all())]
+        # Whether all of the state is zero, from what its lowest word was in the leaps before.
+        some, stuck = Signal(LFSR_WIDTH // LFSR_LEAP), Signal()
+        m.d.comb += [some[0].eq(self.state[:LFSR_LEAP].any()), stuck.eq(~some.any())]
         low = Mux(self.load, self.data, Mux(stuck, 1, Cat(*reversed(new))))
         with m.If(self.advance | self.load):
             m.d.sync += [self.state.eq(Cat(low[:LFSR_LEAP], self.state[:-LFSR_LEAP])),
-                         upper.eq(Cat(lowest, upper))]
+                         some[1:].eq(some)]
 
         return m

@@ -278,7 +278,7 @@ class LinkSender(wiring.Component):
                 # on its way; sending again is one state, not one for each frame.
                 Assert(held <= self.tx_slots), Assert(unsent <= held),
                 # A frame being built has a slot that no unacknowledged frame is in.
-                Assert(builder.resting | (builder.what != Order.DATA) | (held != self.tx_slots)),
+                Assert(builder.resting | (builder.what != Order.DATA) | (held < self.tx_slots)),
                 # Not a byte beyond the limit.
                 Assert(credit | (total[:8] == 0)),
             ]

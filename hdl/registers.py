@@ -6,6 +6,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ionspike.hdl.bus import BusSignature
+from ionspike.hdl.neuron import HELD
 from ionspike.spec.formats import LFSR_WIDTH
 from ionspike.spec.wire import CONTROL, COUNTERS, REGISTERS, Space
 from ionspike.spec.wire import register as find
@@ -26,7 +27,9 @@ class RegisterFile(wiring.Component):
     bus : :py:`In(BusSignature)`
         Answers READ_LATENCY clocks after the address; zero for what is not read here.
     *name* : :py:`Out(width)`
-        Every writable register but the LFSR's.
+        Every writable register but the LFSR's, and but those that multipliers keep.
+    load : :py:`Out(1)` for each of ``HELD``
+        It is written to.
     lfsr : :py:`In(64)`, lfsr_load : :py:`Out(1)`
     tick, digest : :py:`In(32)`
     word : :py:`In(1)`
@@ -38,11 +41,12 @@ class RegisterFile(wiring.Component):
     """
 
     def __init__(self, *, saturated_bits: int):
-        self._written = [r for r in REGISTERS if r.access == "rw" and r.name not in _LFSR]
+        self._written = [r for r in REGISTERS if r.access == "rw" and r.name not in (*_LFSR, *HELD)]
         super().__init__({
             "bus": In(BusSignature),
             **{r.name: Out(r.width, init=r.init) for r in self._written if r.name != "control"},
             "control": Out(data.StructLayout(dict(CONTROL))),
+            "load": Out(data.StructLayout(dict.fromkeys(HELD, 1))),
             "lfsr": In(LFSR_WIDTH), "lfsr_load": Out(1),
             "tick": In(32), "digest": In(32), "word": In(1),
             **{name: In(saturated_bits if name == "saturated" else 1) for name, _ in COUNTERS},
@@ -90,13 +94,14 @@ class RegisterFile(wiring.Component):
         for register in self._written:
             member = Value.cast(getattr(self, register.name))
             if not register.is_live:
-                # Without a reset, they fit into the multipliers that they feed.
                 assert not register.init
                 kept = Signal(register.width, name=f"{register.name}_kept", reset_less=True)
                 m.d.comb += member.eq(kept)
                 member = kept
             with m.If(write & (offset == register.offset)):
                 m.d.sync += member.eq(self.bus.w_data)
+        for name in HELD:
+            m.d.comb += self.load[name].eq(write & (offset == find(name).offset))
         values["control"] = self.control
         for k, name in enumerate(_LFSR):
             values[name] = self.lfsr[16 * k:16 * k + 16]

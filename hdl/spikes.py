@@ -58,14 +58,15 @@ class SpikeBuffer(wiring.Component):
         m.d.sync += filled.eq(0)
         with m.If(self.begin):
             m.d.sync += [lane.eq(0), group.eq(0), used.eq(0), self.count.eq(0), ended.eq(0)]
-        with m.Elif(self.i_valid):
-            m.d.sync += [
-                lane.eq(lane + 1), mask.eq(Cat(mask[1:], self.i)),
-                self.count.eq(self.count + self.i)]
-            with m.If(lane == shape.lanes - 1):
-                m.d.sync += [group.eq(group + 1), entry.group.eq(group), filled.eq(1)]
+        with m.Else():
+            with m.If(self.i_valid):
+                m.d.sync += [
+                    lane.eq(lane + 1), mask.eq(Cat(mask[1:], self.i)),
+                    self.count.eq(self.count + self.i), filled.eq(lane == shape.lanes - 1)]
+            with m.If(filled):
+                m.d.sync += group.eq(group + 1)
         m.d.comb += [
-            entry.mask.eq(mask), write.addr.eq(used), write.data.eq(entry),
+            entry.mask.eq(mask), entry.group.eq(group), write.addr.eq(used), write.data.eq(entry),
             write.en.eq(filled & mask.any())]
         with m.If(write.en):
             m.d.sync += used.eq(used + 1)

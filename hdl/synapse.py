@@ -153,18 +153,19 @@ class Synapses(wiring.Component):
         summed = Signal(data.ArrayLayout(signed(ACC_BITS), shape.lanes), reset_less=True)
         clamped = Signal(shape.lanes)
         for lane in range(shape.lanes):
-            weight = word[WEIGHT_BITS * lane:WEIGHT_BITS * (lane + 1)].as_signed()
-            total = Signal(signed(ACC_BITS + 1), name=f"total_{lane}")
+            weight = word[WEIGHT_BITS * lane:WEIGHT_BITS * (lane + 1)]
+            # What tells a clamped sum, or zero, is one of the summands: most bits' choice between
+            # them and the sum then needs no cell beside the adder's.
+            sign, replaced = Signal(name=f"sign_{lane}"), Signal(name=f"replaced_{lane}")
+            total = Signal(ACC_BITS + 1, name=f"total_{lane}")
             m.d.comb += [
-                total.eq(self.acc_data[lane] + weight),
-                clamped[lane].eq(adding & (total[-1] != total[-2])),
+                sign.eq(weight[-1] | ~adding),
+                total.eq(self.acc_data[lane] + Cat(weight[:-1], sign).as_signed()),
+                replaced.eq((total[-1] != total[-2]) | ~adding),
+                clamped[lane].eq(replaced & adding),
             ]
-            with m.If(adding):
-                behind_sums += summed[lane].eq(
-                    Mux(total[-1] == total[-2], total,
-                        Cat((~total[-1]).replicate(ACC_BITS - 1), total[-1])))
-            with m.Else():
-                behind_sums += summed[lane].eq(0)
+            behind_sums += summed[lane].eq(
+                Mux(replaced, Cat((~sign).replicate(ACC_BITS - 1), sign & adding), total[:-1]))
         behind_sums += [written_back.eq(adding), target_written.eq(target_added)]
         m.d.comb += [
             a_write.addr.eq(Mux(written_back, target_written,

@@ -198,7 +198,8 @@ class _Reader:
                 self._clock(name, places["CLK"])
             cells.append(ice40.mac16(
                 name, mode, self._pins(places, ice40.MAC16_INPUTS),
-                {"O": self._outs(places, "O", 32), "CO": self._outs(places, "CO", 1)}))
+                {"O": self._outs(places, "O", 32), "CO": self._outs(places, "CO", 1)},
+                carries=tuple(places["CO"]) in self._segments))
 
     def _places(self, places: dict, port: str, width: int) -> list[tuple[int, int, str]]:
         return [tuple(places[port if width == 1 else f"{port}_{k}"]) for k in range(width)]

@@ -72,9 +72,11 @@ class _Reader:
         if mux in ("0", "1"):
             return int(mux)
         if self.cell.connected(port):
+            net = self.cell.pin(port)
             if mux == "INV":
-                raise NetlistError(f"{self.cell.name} inverts {port}, of which there is no model")
-            return self.cell.pin(port)
+                self.netlist.luts.append(Lut(inverse := self.cell.inner(), 0b01, (net,)))
+                return inverse
+            return net
         return HIGH if self.routed and mux != "INV" else LOW
 
     def pins(self, *ports: str) -> tuple[int, ...]:

@@ -121,16 +121,19 @@ def _mac16(cell: Instance, netlist: Netlist) -> None:
     netlist.cells.append(mac16(
         cell.name, mode,
         {name: cell.pins(name, width) for name, width in MAC16_INPUTS.items()},
-        {"O": cell.outs("O", 32), "CO": cell.outs("CO", 1)}))
+        {"O": cell.outs("O", 32), "CO": cell.outs("CO", 1)}, carries=cell.connected("CO")))
 
 
 def mac16(name: str, mode: dict[str, int], inputs: dict[str, tuple[int, ...]],
-          outputs: dict[str, tuple[int, ...]]) -> Cell:
-    """A multiplier; one that hangs on its neighbour is refused."""
+          outputs: dict[str, tuple[int, ...]], *, carries: bool) -> Cell:
+    """A multiplier; one that hangs on its neighbour is refused.
+
+    ``carries`` tells whether anything reads CO, which has no register.
+    """
     if mode["BOTADDSUB_CARRYSELECT"] == 2 or mode["BOTADDSUB_LOWERINPUT"] == 3:
         raise NetlistError(f"{name} hangs on its neighbour, of which there is no model")
     return Cell(name, "Mac16", tuple(mode[key] for key in MAC16_MODE), inputs, outputs,
-                through=_through(mode))
+                through=carries or _through(mode))
 
 
 def registered(mode: dict[str, int]) -> bool:
@@ -140,7 +143,7 @@ def registered(mode: dict[str, int]) -> bool:
 
 
 def _through(mode: dict[str, int]) -> bool:
-    """Whether an output of a multiplier follows an input without a clock."""
+    """Whether a bit of the output of a multiplier follows an input without a clock."""
     stages = (mode["TOP_8x8_MULT_REG"], mode["BOT_8x8_MULT_REG"], mode["PIPELINE_16x16_MULT_REG1"])
     if mode["TOPOUTPUT_SELECT"] == mode["BOTOUTPUT_SELECT"] == 3:
         return not (all(stages) or mode["PIPELINE_16x16_MULT_REG2"]

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from ionspike.hdl.core import Core
 from ionspike.hdl.engine import Engine
+from ionspike.hdl.neuron import HELD
 from ionspike.host.image import Image
 from ionspike.sim.model import Model
 from ionspike.spec import wire
@@ -38,7 +39,13 @@ class CoreDriver:
     async def load(self, image: Image, lfsr: int = 1) -> None:
         ctx, core, bus = self.ctx, self.core, self.core.bus
         for name, value in image.registers.items():
-            ctx.set(getattr(core, name), value)
+            if name in HELD:
+                ctx.set(core.load[name], 1)
+                ctx.set(core.bus.w_data, value)
+                await ctx.tick()
+                ctx.set(core.load[name], 0)
+            else:
+                ctx.set(getattr(core, name), value)
         ctx.set(core.clear, 1)
         await ctx.tick()
         ctx.set(core.clear, 0)

@@ -52,6 +52,10 @@ class Instance:
         return tuple(self._module.new() if bit is None else self._module.net(bit, LOW)
                      for bit in bits)
 
+    def inner(self) -> int:
+        """A net that is in no file."""
+        return self._module.new()
+
     def clocked(self, port: str) -> None:
         """This pin is on the clock that all share."""
         if self.number("NEG_CLK") or self.number("NEG_TRIGGER") \

@@ -15,6 +15,7 @@ from cocotb.handle import ArrayObject
 from cocotb.triggers import FallingEdge, RisingEdge
 
 from ionspike.hdl.bus import READ_LATENCY
+from ionspike.hdl.neuron import HELD
 from ionspike.host.image import Image
 from ionspike.sim.bench import parameters
 from ionspike.sim.model import Model
@@ -73,7 +74,11 @@ class Bench:
     async def load(self, image: Image, lfsr: int):
         dut = self.dut
         for name, value in image.registers.items():
-            getattr(dut, name).value = value
+            if name in HELD:
+                await self.step(load=1 << HELD.index(name), bus__w_data=value)
+            else:
+                getattr(dut, name).value = value
+        dut.load.value = 0
         await self.pulse("clear")
         await self.until_idle()
         dut.bus__write.value = 1
@@ -201,8 +206,8 @@ async def agrees_with_model(dut):
     bench = Bench(dut, shape, rng)
     await reset(dut, **dict.fromkeys((
         "start", "last_event", "clear", "rewind", "expand", "lfsr_load", "bus__space",
-        "bus__offset", "bus__write", "bus__w_data", "groups_used", "kf", "kr", "kb", "scale",
-        "r_max", "spike_level", "r_noise"), 0))
+        "bus__offset", "bus__write", "bus__w_data", "groups_used", "load",
+        "spike_level", "r_noise"), 0))
     for run in range(given["runs"]):
         image = random_image(numbers, shape, wild=run % 2 == 0,
                              density=given["density"])

@@ -7,7 +7,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import FallingEdge, RisingEdge
 
-from ionspike.hdl.neuron import LATENCY
+from ionspike.hdl.neuron import HELD
 from ionspike.sim.bench import parameters
 from ionspike.sim.neuron import Neuron, State
 from ionspike.sim.stimulus import edges
@@ -80,12 +80,11 @@ def limits(per_neuron):
 
 
 def packed(words, per_neuron, acc):
-    """The integers of ``hdl.neuron.NeuronInput``."""
+    """The integers of ``hdl.neuron.NeuronInput``, each with what was accumulated."""
     s = words.astype(np.uint64)
     low = s[:, 0] | s[:, 1] << np.uint64(16) | s[:, 2] << np.uint64(32)
-    high = per_neuron.astype(np.uint64) | (acc.astype(np.int64) & 0xFFFF).astype(
-        np.uint64) << np.uint64(32)
-    return [a | b << 48 for a, b in zip(low.tolist(), high.tolist(), strict=True)]
+    return [(a | b << 48, c) for a, b, c in zip(low.tolist(), per_neuron.tolist(),
+                                                (acc & 0xFFFF).tolist(), strict=True)]
 
 
 def expect(words, per_neuron, acc, random_words, registers, feedback, noise):
@@ -101,17 +100,16 @@ async def stream(dut, inputs, random_words, gap, rng):
     """Feed inputs with gaps of that probability; the outputs, and their distances in clocks."""
     words = iter(random_words[0].tolist())
     outputs, waits, sent, clock = [], [], [], 0
-    pending = iter(inputs)
-    value = next(pending)
+    pending, value = iter(inputs), None
     while len(outputs) < len(inputs):
-        valid = value is not None and rng.random() >= gap
-        dut.i_valid.value = valid
         # What lies at the input without being valid must not matter.
-        dut.i.value = value if valid else rng.getrandbits(96)
+        dut.i_valid.value = valid = value is not None
+        dut.i.value = value[0] if valid else rng.getrandbits(80)
+        value = next(pending, None) if rng.random() >= gap else None
+        dut.acc.value = value[1] if value is not None else rng.getrandbits(16)
         await RisingEdge(dut.clk)
         if valid:
             sent.append(clock)
-            value = next(pending, None)
         if dut.o_valid.value:
             outputs.append((bool(dut.spike.value), dut.o.value.to_unsigned()))
             waits.append(clock - sent[len(outputs) - 1])
@@ -163,8 +161,8 @@ async def agrees_with_model(dut):
     given = parameters()
     rng, numbers = random.Random(cocotb.RANDOM_SEED), np.random.default_rng(cocotb.RANDOM_SEED)
     await reset(dut, **dict.fromkeys((
-        "i_valid", "i", *_REGISTERS, "word", "access", "table_addr", "feedback_write",
-        "aux_write", "w_data"), 0))
+        "i_valid", "i", "acc", *(name for name in _REGISTERS if name not in HELD), "load", "word",
+        "access", "table_addr", "feedback_write", "aux_write", "w_data"), 0))
     reach = Counter()
     for run in range(given["runs"]):
         registers = {name: int(edges(numbers, register(name).width, 1)[0])
@@ -180,13 +178,18 @@ async def agrees_with_model(dut):
             registers["kb"] >>= 12
         await load(dut, feedback, noise)
         for name, value in registers.items():
-            getattr(dut, name).value = value
+            if name in HELD:
+                dut.load.value, dut.w_data.value = 1 << HELD.index(name), value
+                await FallingEdge(dut.clk)
+            else:
+                getattr(dut, name).value = value
+        dut.load.value = 0
         for gap in (0.0, 0.5) if run % 4 == 0 else (0.0,):
             drawn = draw(numbers, given["neurons"], registers)
             expected, state = expect(*drawn, registers, feedback, noise)
             outputs, waits = await stream(dut, packed(*drawn[:3]), drawn[3], gap, rng)
             assert outputs == expected
-            assert set(waits) == {LATENCY}
+            assert set(waits) == {given["latency"]}
             note(reach, *drawn[:3], state, registers, np.array([spike for spike, _ in expected]))
             reach["updates"] += len(outputs)
     dut._log.info("reached: %s", dict(reach))

@@ -4,9 +4,10 @@ import random
 from collections import Counter
 
 import cocotb
-from cocotb.triggers import ClockCycles, FallingEdge
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
 from ionspike.hdl.bus import READ_LATENCY
+from ionspike.hdl.neuron import HELD
 from ionspike.sim.streams import reset
 from ionspike.spec.wire import COUNTER_LIMIT, COUNTERS, REGISTERS, Space
 
@@ -54,14 +55,19 @@ async def agrees_with_table(dut):
             space = rng.choice([Space.REGISTERS] * 4 + [Space.AUX, 9])
             dut.bus__space.value, dut.bus__offset.value = space, offset
             dut.bus__w_data.value, dut.bus__write.value = data, 1
+            register = by_offset.get(offset)
+            await RisingEdge(dut.clk)
+            loaded = [name for k, name in enumerate(HELD) if int(dut.load.value) >> k & 1]
+            held = space == Space.REGISTERS and register is not None and register.name in HELD
+            assert loaded == ([register.name] if held else [])
+            reach["held"] += held
             await FallingEdge(dut.clk)
             dut.bus__write.value = 0
-            register = by_offset.get(offset)
             if space == Space.REGISTERS and register is not None and register.access == "rw":
                 model.written[register.name] = data & ((1 << register.width) - 1)
                 reach["effective"] += 1
             for r in REGISTERS:
-                if r.access == "rw" and r.name != "control" and not r.name.startswith("lfsr_"):
+                if not (r.is_live or r.name in HELD):
                     assert int(getattr(dut, r.name).value) == model.written[r.name]
             assert int(dut.control.value) == model.written["control"]
         elif kind == "read":
@@ -108,5 +114,5 @@ async def agrees_with_table(dut):
         reach["stopped"] += max(model.counters.values()) > COUNTER_LIMIT
         reach["beyond 16 bits"] += model.words > 0xFFFF
     dut._log.info("reached: %s", dict(reach))
-    for what in ("effective", "halted", "cleared", "stopped", "beyond 16 bits"):
+    for what in ("effective", "held", "halted", "cleared", "stopped", "beyond 16 bits"):
         assert reach[what], f"the stimulus did not reach: {what}"

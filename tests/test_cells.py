@@ -5,8 +5,11 @@ import random
 import subprocess
 
 import pytest
+from amaranth import Shape
+from amaranth.sim import Simulator
 from conftest import require_compiler
 
+from ionspike.hdl.multiplier import Multiplier, parameters
 from ionspike.sim import compile, gates, ice40
 
 #: Two multipliers of our netlists, and ones that reach every choice of the output stage.
@@ -101,6 +104,64 @@ def test_multiplier_accumulates(bench, is_signed):
         elif enable and not hold:
             total += signed(a, 16, is_signed) * signed(b, 16, is_signed)
         assert cell.get("O") == total & 0xFFFFFFFF
+
+
+@pytest.mark.parametrize("options", [
+    {"b_stages": 1}, {"a_stages": 1, "b_stages": 1, "product_stages": 2},
+    {"held": True, "product_stages": 1}, {"held": True, "product_stages": 2, "spare": 2},
+    {"a_stages": 1, "spare": 1},
+    {"a_stages": 1, "b_stages": 1, "product_stages": 2, "sum_stages": 1, "spare": 2},
+    {"a_stages": 1, "c_stages": 1, "add": "+"},
+    {"held": True, "c_stages": 1, "sum_stages": 1, "add": "+"},
+    {"held": True, "product_stages": 1, "sum_stages": 1, "spare": 2, "add": "~"},
+    {"product_stages": 1, "add": "~"}, {"product_stages": 1, "add": "+"}, {"a_stages": 1, "add": "-"},
+    {"held": True, "a_stages": 1, "c_stages": 1, "sum_stages": 1, "add": "-"}],
+    ids=lambda options: " ".join(f"{key}={value}" for key, value in options.items()))
+@pytest.mark.parametrize("is_signed", [False, True])
+def test_a_written_multiplier_is_what_other_targets_infer(bench, options, is_signed):
+    dut = Multiplier(Shape(16, is_signed), 16, **options)
+    mode = dict.fromkeys(ice40.MAC16_MODE, 0) | parameters(dut)
+    assert list(mode) == list(ice40.MAC16_MODE)
+    cell = bench("Mac16", list(mode.values()), [*ice40.MAC16_INPUTS, "O", "CO"])
+    minus = int(dut.add in ("-", "~"))
+    cell.set(CE=1, OLOADBOT=int(dut.spare > 0), ADDSUBTOP=minus, ADDSUBBOT=minus)
+    rng, reach = random.Random(6), set()
+
+    async def testbench(ctx):
+        for clock in range(400):
+            a, b = (rng.choice([0, 1, 0x7FFF, 0x8000, 0xFFFF, rng.getrandbits(16)])
+                    for _ in range(2))
+            c, i, load = (rng.choice([0, 1, 0xFFFFFFFF, rng.getrandbits(32)]), rng.getrandbits(16),
+                          rng.random() < 0.3 or clock == 0)
+            ctx.set(dut.a, signed(a, 16, is_signed))
+            ctx.set(dut.b, b)
+            cell.set(A=a, B=b)
+            if dut.held:
+                ctx.set(dut.load, load)
+                cell.set(BHOLD=not load)
+            if dut.has_c:
+                ctx.set(dut.c, c)
+                cell.set(C=c >> 16, D=c & 0xFFFF)
+            if dut.spare:
+                ctx.set(dut.i, i)
+                cell.set(D=i)
+            if clock > 4:
+                o, expected = cell.get("O"), ctx.get(dut.o)
+                if dut.spare:
+                    expected |= ctx.get(dut.delayed)
+                assert o == expected, clock
+                if dut.add == "+":
+                    assert cell.get("CO") == ctx.get(dut.carry)
+                    reach.add(ctx.get(dut.carry))
+                reach.add(o)
+            cell.edge()
+            await ctx.tick()
+
+    sim = Simulator(dut)
+    sim.add_clock(1e-6)
+    sim.add_testbench(testbench)
+    sim.run()
+    assert len(reach) > 50
 
 
 @pytest.mark.parametrize("mode", range(4))

@@ -8,13 +8,19 @@ from amaranth.lib import memory
 from ionspike.boards import checks
 from ionspike.boards.errors import BuildError
 from ionspike.boards.flow import FLOWS
+from ionspike.hdl.multiplier import Multiplier
 from ionspike.hdl.yosys import run_script
 
 MASK = "setparam -set COLLISION_X_MASK"
 
 
+class Platform:
+    device = "iCE40UP5K"
+
+
 def synthesised(m, ports, folder, script=FLOWS["up5k"].script):
-    (folder / "top.il").write_text(rtlil.convert(m, name="top", ports=ports, emit_src=False))
+    (folder / "top.il").write_text(rtlil.convert(
+        m, name="top", ports=ports, platform=Platform(), emit_src=False))
     run_script(script, folder)
     return checks.check(folder, has_multipliers=True)
 
@@ -39,6 +45,10 @@ def test_an_emulated_read_is_found(tmp_path):
         synthesised(*table(), tmp_path, script.replace(MASK, "# "))
 
 
+#: With the pass that makes multipliers of products, which ours does without.
+INFERRED = FLOWS["up5k"].script.replace("-device u", "-device u -dsp")
+
+
 def product(*, keep, registered=True):
     """A product, registered or not, that feeds the next multiplier."""
     m = Module()
@@ -54,18 +64,44 @@ def product(*, keep, registered=True):
     return m, [a, b, c, second]
 
 
+def written():
+    """The same as cells, the first without a register."""
+    m = Module()
+    a, b, c = (Signal(12, name=name) for name in "abc")
+    m.submodules.first = first = Multiplier(12, 12, a_stages=1, b_stages=1)
+    m.submodules.second = second = Multiplier(16, 12, b_stages=1, product_stages=1, spare=2)
+    m.d.comb += [first.a.eq(a), first.b.eq(b), second.a.eq(first.o >> 12), second.b.eq(c),
+                 second.i.eq(first.o)]
+    return m, [a, b, c, second.o, second.delayed]
+
+
 def test_two_products_are_two_multipliers(tmp_path):
-    assert synthesised(*product(keep=True), tmp_path)["SB_MAC16"] == 2
+    assert synthesised(*product(keep=True), tmp_path, INFERRED)["SB_MAC16"] == 2
+
+
+def test_two_multipliers_are_two(tmp_path):
+    cells = synthesised(*written(), tmp_path)
+    assert cells == {"SB_MAC16": 2}
+
+
+def test_a_product_that_stays_logic_is_found(tmp_path):
+    with pytest.raises(BuildError, match="has 0 multipliers, not 2"):
+        synthesised(*product(keep=True), tmp_path)
 
 
 def test_a_dropped_multiplier_is_found(tmp_path):
     with pytest.raises(BuildError, match="multipliers, not 2|are undefined"):
-        synthesised(*product(keep=False), tmp_path)
+        synthesised(*product(keep=False), tmp_path, INFERRED)
+
+
+def test_a_multiplier_that_is_written_over_is_found(tmp_path):
+    with pytest.raises(BuildError, match="changed 2 multipliers: none is left with A_REG=1"):
+        synthesised(*written(), tmp_path, INFERRED)
 
 
 def test_an_unregistered_product_is_found(tmp_path):
     with pytest.raises(BuildError, match=r"its product goes to \w+\.\w+ before any register"):
-        synthesised(*product(keep=False, registered=False), tmp_path)
+        synthesised(*product(keep=False, registered=False), tmp_path, INFERRED)
 
 
 def test_an_undefined_operand_is_found():

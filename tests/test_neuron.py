@@ -1,25 +1,38 @@
 import pytest
 from amaranth.sim import Simulator
 
-from ionspike.hdl.neuron import LATENCY, Neuron, NeuronInput
+from ionspike.hdl.neuron import HELD, Neuron, NeuronInput
 from ionspike.spec import formats as fmt
 
-REST = {"kg": 0, "mu": 0, "theta": 0, "acc": 0}
+REST = {"kg": 0, "mu": 0, "theta": 0}
 
 
-def run(inputs, *, word=0x7788, feedback=0, noise=0, **registers):
-    """Outputs ``(clock, state, spike)`` of one neuron per clock, from clock 0 on.
+def run(inputs, **options):
+    """Outputs ``(clock, state, spike)`` of one neuron per clock, after the latency.
 
     The word's nibbles sum up to XI_MEAN unless given, which is no noise. A gate is at the spike's
-    level as soon as it is charged at all.
+    level as soon as it is charged at all. Both pipelines have to agree.
     """
-    dut = Neuron()
+    plain, through = (simulate(Neuron(through=kind), inputs, **options) for kind in (False, True))
+    assert plain == through
+    return plain
+
+
+def simulate(dut, inputs, *, word=0x7788, feedback=0, noise=0, **registers):
     outputs = []
+    given = [(*neuron[:4], {"acc": 0, **REST, **dict(*neuron[4:])}) for neuron in inputs]
+    accs = [neuron[4].pop("acc") for neuron in given]
 
     async def testbench(ctx):
         for name, value in {"kf": 0, "kr": 0, "kb": 0, "scale": 256, "r_max": 0x7FFF,
                             "spike_level": 1, "r_noise": 0, "word": word, **registers}.items():
-            ctx.set(getattr(dut, name), value)
+            if name in HELD:
+                ctx.set(dut.load[name], 1)
+                ctx.set(dut.w_data, value)
+                await ctx.tick()
+                ctx.set(dut.load[name], 0)
+            else:
+                ctx.set(getattr(dut, name), value)
         # A clock each, since both tables are written to at once.
         ctx.set(dut.access, 1)
         for strobe, entries, table in ((dut.feedback_write, fmt.H_ENTRIES, feedback),
@@ -31,16 +44,17 @@ def run(inputs, *, word=0x7788, feedback=0, noise=0, **registers):
                 await ctx.tick()
             ctx.set(strobe, 0)
         ctx.set(dut.access, 0)
-        for clock in range(len(inputs) + LATENCY + 1):
-            ctx.set(dut.i_valid, clock < len(inputs))
-            if clock < len(inputs):
-                f, r, g, on = inputs[clock][:4]
-                ctx.set(dut.i, {**REST, **dict(*inputs[clock][4:]), "state": {
+        for clock in range(-1, len(inputs) + dut.latency + 1):
+            ctx.set(dut.i_valid, 0 <= clock < len(inputs))
+            if 0 <= clock < len(inputs):
+                f, r, g, on, neuron = given[clock]
+                ctx.set(dut.i, {**neuron, "state": {
                     "f": f, "r_high": r >> 4, "r_low": r & 15, "g": g, "on": on}})
+            ctx.set(dut.acc, accs[clock + 1] if clock + 1 < len(inputs) else 0x5555)
             # What an earlier clock gave is seen before the next edge.
             if ctx.get(dut.o_valid):
                 o = ctx.get(dut.o)
-                outputs.append((clock, (o.f, o.r_high << 4 | o.r_low, o.g, o.on),
+                outputs.append((clock - dut.latency, (o.f, o.r_high << 4 | o.r_low, o.g, o.on),
                                 ctx.get(dut.spike)))
             await ctx.tick()
 
@@ -58,7 +72,7 @@ def update(state, neuron=(), **options):
 
 def test_latency_and_one_neuron_per_clock():
     outputs = run([(100 * k, 0, 0, 0) for k in range(20)])
-    assert [clock for clock, *_ in outputs] == list(range(LATENCY, LATENCY + 20))
+    assert [clock for clock, *_ in outputs] == list(range(20))
     assert [state[0] for _, state, _ in outputs] == [max(0, 100 * k - 1) for k in range(20)]
 
 
@@ -207,10 +221,12 @@ def test_noise_leaves_the_residue_within_its_limits():
 
 def test_input_layout():
     # The bench drives it as one integer.
-    assert list(NeuronInput.members) == ["state", "kg", "mu", "theta", "acc"]
-    assert NeuronInput.size == 96
+    assert list(NeuronInput.members) == ["state", "kg", "mu", "theta"]
+    assert NeuronInput.size == 80
 
 
-def test_cocotb(run_cocotb):
-    run_cocotb(Neuron(), "ionspike.sim.tb_neuron", seed=1, parameters={
-        "runs": 60, "neurons": 1500, "updates": 100_000})
+@pytest.mark.parametrize("through", [False, True])
+def test_cocotb(run_cocotb, through):
+    dut = Neuron(through=through)
+    run_cocotb(dut, "ionspike.sim.tb_neuron", seed=1, parameters={
+        "runs": 60, "neurons": 1500, "updates": 100_000, "latency": dut.latency})

@@ -1,6 +1,7 @@
 from amaranth.sim import Simulator
 
 from ionspike.hdl.bus import READ_LATENCY
+from ionspike.hdl.neuron import HELD
 from ionspike.hdl.registers import RegisterFile
 from ionspike.spec.wire import COUNTER_LIMIT, REGISTERS, Space, register
 
@@ -38,19 +39,21 @@ def test_reset_values():
         ctx.set(dut.lfsr, 1)
         found = [await read(ctx, dut, r.offset) for r in REGISTERS]
         assert found == [r.init for r in REGISTERS]
-        assert all(ctx.get(getattr(dut, r.name)) == 0 for r in REGISTERS if not r.is_live)
+        assert all(ctx.get(getattr(dut, r.name)) == 0 for r in REGISTERS
+                   if not (r.is_live or r.name in HELD))
 
     run(testbench)
 
 
 def test_a_write_reaches_its_register_and_is_cut_to_its_width():
     async def testbench(ctx, dut):
-        await write(ctx, dut, "scale", 0xFFFF)
-        await write(ctx, dut, "kb", 0x1234)
-        await write(ctx, dut, "kr", 0x4321, space=Space.AUX)
-        assert (ctx.get(dut.scale), ctx.get(dut.kb), ctx.get(dut.kr)) == (0x7FFF, 0x1234, 0)
+        await write(ctx, dut, "probe_count", 0xFFFF)
+        await write(ctx, dut, "r_noise", 0x1234)
+        await write(ctx, dut, "spike_level", 0x4321, space=Space.AUX)
+        assert (ctx.get(dut.probe_count), ctx.get(dut.r_noise), ctx.get(dut.spike_level)) == (
+            0x7F, 0x34, 0)
         # Read from the core's table, not from here.
-        assert await read(ctx, dut, register("scale").offset) == 0
+        assert await read(ctx, dut, register("probe_count").offset) == 0
         await write(ctx, dut, "control", 0xFFFF)
         assert await read(ctx, dut, register("control").offset) == 0b111111
 
