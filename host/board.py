@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ionspike.host import codec
 from ionspike.host.compiler import Compiled, compile
 from ionspike.host.decoder import Segment
-from ionspike.host.errors import BoardError, InputError
+from ionspike.host.errors import BoardError, InputError, NoBoardError
 from ionspike.host.gather import STATUS_OFFSET, STATUS_WORDS, gather
 from ionspike.host.hello import Hello
 from ionspike.host.jitter import jittered
@@ -60,9 +60,13 @@ class Board:
         self.compiled: Compiled | None = None
         self.simulated: Any = None
         hello = self._session.hello
-        self.shape = CoreShape(
-            neurons=hello.neurons, inputs=hello.inputs, lanes=hello.lanes,
-            words=hello.words, delay_slots=hello.delay_slots)
+        try:
+            self.shape = CoreShape(
+                neurons=hello.neurons, inputs=hello.inputs, lanes=hello.lanes,
+                words=hello.words, delay_slots=hello.delay_slots)
+        except ValueError as error:
+            raise NoBoardError(f"{where}: the board says that it is a core that there cannot be: "
+                               f"{error}") from error
 
     @classmethod
     def open(cls, port: str | None = None, backend: str | None = None, *,

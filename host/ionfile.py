@@ -124,6 +124,9 @@ def load_bytes(content: bytes, where: str) -> "Network":
     header, files = _read(content, where)
     try:
         arrays = {name.removesuffix(".npy"): npy.read(data) for name, data in files.items()}
+        for name, array in arrays.items():
+            if array.dtype.kind not in "biuf":
+                raise InputError(f"{name} must be numbers, not {array.dtype}")
         projections = tuple(
             Projection(weights=arrays[f"weights_{k}"], **entry)
             for k, entry in enumerate(header["projections"]))

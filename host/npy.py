@@ -1,6 +1,7 @@
 """NumPy's files from bytes that may be anybody's: nothing is allocated that the bytes do not hold."""
 
 import io
+import tokenize
 import warnings
 import zipfile
 import zlib
@@ -16,7 +17,7 @@ __all__ = ["read", "unzip"]
 _HEADER = 4096
 #: What NumPy's own reader of headers lets through.
 _SURPRISES = (ValueError, TypeError, KeyError, SyntaxError, OverflowError, RecursionError,
-              MemoryError, EOFError)
+              MemoryError, EOFError, tokenize.TokenError)
 
 
 def read(data: bytes) -> NDArray[Any]:
@@ -82,4 +83,5 @@ def unzip(data: bytes, most: int) -> dict[str, bytes]:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    # Messages of zip files quote whole headers.
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

@@ -154,3 +154,6 @@ def _check(hello: Any, where: str) -> None:
     if hello.digest != (ours := wire.digest()):
         raise NoBoardError(f"{where}: the board's wire contract is {hello.digest:08x}, this "
                            f"ionspike's {ours:08x}; load the bitstream that comes with it")
+    if not hello.clock_hz:
+        raise NoBoardError(f"{where}: the board says that its clock is 0 Hz; load the bitstream "
+                           f"that comes with this ionspike")

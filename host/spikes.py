@@ -167,7 +167,9 @@ class Spikes:
         path = Path(path)
         content = _read(path)
         if "dt_s" in content:
-            own = float(content["dt_s"]) if content["dt_s"].size == 1 else float("nan")
+            said = content["dt_s"]
+            own = float(said.ravel()[0]) if said.size == 1 and said.dtype.kind in "iuf" \
+                else float("nan")
             if not np.isclose(own, dt_s, rtol=1e-6):
                 raise InputError(f"{path}: its ticks are {own:g} s, {dt_s:g} s were expected")
         try:
@@ -232,6 +234,8 @@ def _array(values: Any, name: str) -> NDArray[Any]:
 
 def _finite(values: Any, name: str) -> NDArray[Any]:
     array = _array(values, name)
+    if array.dtype == np.float16:
+        array = array.astype(np.float64)    # which limits and sums do not overflow
     if array.ndim != 1:
         raise InputError(f"{name} must be one number per event, not shape {array.shape}")
     bad = ~np.isfinite(array) | (array < 0)

@@ -1,9 +1,10 @@
 """JSON from files that may be anybody's: one object, of finite numbers and whole characters."""
 
 import json
+import reprlib
 from typing import Any, NoReturn
 
-__all__ = ["parse"]
+__all__ = ["parse", "shown"]
 
 
 def parse(text: str | bytes) -> dict[str, Any]:
@@ -24,6 +25,11 @@ def parse(text: str | bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError(f"holds a {type(found).__name__}, not an object")
     return found
+
+
+def shown(value: object) -> str:
+    """A value in a message: all of it if it is short."""
+    return reprlib.repr(value)
 
 
 def _refuse(name: str) -> NoReturn:
