@@ -20,7 +20,7 @@ from ionspike.host.ageing import Faults
 from ionspike.host.errors import InputError
 from ionspike.host.mismatch import Mismatch
 from ionspike.spec.device import Device, DeviceError
-from ionspike.spec.strict_json import parse
+from ionspike.spec.strict_json import parse, shown
 
 if TYPE_CHECKING:
     from ionspike.host.network import Network
@@ -157,9 +157,9 @@ def _read(content: bytes, where: str) -> tuple[dict[str, Any], dict[str, bytes]]
     except (KeyError, ValueError) as error:
         raise InputError(f"{where}: not a .ion file: it has no {FORMAT} header") from error
     if found != FORMAT:
-        raise InputError(f"{where}: holds {found!r}, not {FORMAT!r}")
+        raise InputError(f"{where}: holds {shown(found)}, not {FORMAT!r}")
     if version not in _READS:
-        raise InputError(f"{where}: format version {version}; this ionspike reads up to {VERSION}")
+        raise InputError(f"{where}: format version {shown(version)}; this ionspike reads up to {VERSION}")
     if (own := _checksum(header, files)) != sha:
         raise InputError(f"{where}: damaged: checksum {own[:12]}, the file says {str(sha)[:12]}")
     return header, files

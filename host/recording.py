@@ -18,7 +18,7 @@ from ionspike.host.network import Network
 from ionspike.host.recorder import FORMAT, Kind
 from ionspike.spec import wire
 from ionspike.spec.shape import CoreShape
-from ionspike.spec.strict_json import parse
+from ionspike.spec.strict_json import parse, shown
 
 __all__ = ["Placement", "Recording", "Turn"]
 
@@ -114,7 +114,8 @@ class Recording:
                 header = self._header(block)
             elif block.kind == Kind.BEGIN:
                 ticks = self._facts(block).get("ticks", [])
-                if not isinstance(ticks, list) or not all(isinstance(n, int) for n in ticks):
+                if not isinstance(ticks, list) or not all(
+                        isinstance(n, int) and 0 <= n < 1 << 32 for n in ticks):
                     raise self._damaged(block, "its ticks are no numbers")
                 self.planned += sum(ticks)
             elif block.kind == Kind.CLOSE:
@@ -128,18 +129,20 @@ class Recording:
             raise self._damaged(block, f"is of kind {block.kind}, not a header")
         header = self._facts(block)
         if header.get("format") != FORMAT:
-            raise InputError(f"{self.path}: holds {header.get('format')!r}, not {FORMAT!r}")
+            raise InputError(f"{self.path}: holds {shown(header.get('format'))}, not {FORMAT!r}")
         try:
             versions, contract = header["versions"], header["contract"]
             for name in ("build", "backend", "board", "lfsr", "begun"):
                 if not isinstance(header[name], str):
-                    raise TypeError(f"{name} is {header[name]!r}")
-            if not isinstance(versions, dict) or not isinstance(contract, int):
-                raise TypeError("versions or contract are not what they should be")
+                    raise TypeError(f"{name} is {shown(header[name])}")
+            if not isinstance(versions, dict) or not isinstance(contract, int) \
+                    or not 0 <= contract < 1 << 32 or not isinstance(header["is_hardware"], bool):
+                raise TypeError("versions, contract or is_hardware are not what they should be")
             if contract != (ours := wire.digest()):
                 raise InputError(
                     f"{self.path}: recorded under wire contract {contract:08x}, by ionspike "
-                    f"{versions.get('ionspike')}; this ionspike's is {ours:08x}: take that version")
+                    f"{shown(versions.get('ionspike'))}; this ionspike's is {ours:08x}: take that "
+                    f"version")
             if not all(isinstance(size, int) for size in header["shape"].values()):
                 raise TypeError("sizes are no numbers")
             self.shape = CoreShape(**header["shape"])
@@ -208,7 +211,8 @@ class Recording:
             if what not in ("run", "load", "memory") or not isinstance(restart, bool) \
                     or not isinstance(tick, int) or not 0 <= tick < 1 << 32 \
                     or not all(isinstance(p, int) and 0 <= p < count for p in probes):
-                raise ValueError(f"begins {what!r} at tick {tick!r}, probes {probes!r}")
+                raise ValueError(f"begins {shown(what)} at tick {shown(tick)}, probes "
+                                 f"{shown(probes)}")
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged(block, f"{type(error).__name__}: {error}") from error
         decoder = Decoder()
@@ -224,7 +228,7 @@ class Recording:
                     or not 0 < neurons <= self.shape.neurons or neurons % self.shape.lanes \
                     or not 0 < len(slots) <= neurons \
                     or not all(isinstance(s, int) and 0 <= s < neurons for s in slots):
-                raise ValueError(f"{neurons!r} places of {self.shape.neurons}")
+                raise ValueError(f"{shown(neurons)} places of {self.shape.neurons}")
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged(block, f"no placement: {type(error).__name__}: "
                                        f"{error}") from error

@@ -91,8 +91,9 @@ class Spikes:
         channel = _integers(index, "event index", width, "channels")
         if t_s is not None:
             seconds = _finite(t_s, "event time t_s")
-            # The hair added keeps 3 * 0.1 s from falling into the tick before its own.
-            when = np.floor(seconds / dt_s + 1e-9)
+            with np.errstate(over="ignore"):    # what becomes infinite is refused next
+                # The hair added keeps 3 * 0.1 s from falling into the tick before its own.
+                when = np.floor(seconds / dt_s + 1e-9)
             when = _integers(when, "event tick", None, "")
         else:
             when = _integers(tick, "event tick", None, "")

@@ -51,9 +51,10 @@ def _replay(arguments: argparse.Namespace) -> int:
     result = "equal: all that was recorded" if done.equal else f"differs: {done.divergence}"
     if done.equal and done.uncompared:
         result = f"equal so far: {done.uncompared}"
+    source = origin(header["is_hardware"], header["backend"])
     lines = table([
-        ("recorded on", f"{header['board']}: {origin(header['is_hardware'] is True, header['backend'])}, "
-                        f"build {header['build']}, {header['begun']}"),
+        ("recorded on", f"{header['board']}: {source}, build {header['build']}, "
+                        f"{header['begun']}"),
         ("replayed on", where), ("runs", f"{done.runs:,}"), ("ticks", f"{done.ticks:,}"),
         ("spikes", f"{done.spikes:,}"), ("words read", f"{done.words:,}"),
         ("seconds", f"{wall_s:.3g}"), ("result", result)])

@@ -81,7 +81,7 @@ def npy_bytes(array, **changes):
 
 @pytest.mark.parametrize(("data", "message"), [
     (npy_bytes(np.zeros((10, 12)), a=(b"(10, 12)", b"(1<<40,)")), "no array: "),
-    (npy_bytes(np.zeros((10, 10), bool), a=(b"(10, 10), }     ", b"(2147483648,), } ")),
+    (npy_bytes(np.zeros((10, 10), bool), a=(b"(10, 10), }     ", b"(2147483648,), }")),
      "2147483648 numbers of 1 bytes are promised, 100 bytes are there"),
     (npy_bytes(np.zeros((10, 10), bool), a=(b"(10, 10), }", b"(((((((((((")), "no array: "),
     (npy_bytes(np.zeros((10, 10), bool), a=(b"|b1", b"|O1")), "no array: |Python objects"),
@@ -151,6 +151,11 @@ def test_spike_files_of_odd_arrays_are_refused(tmp_path, array, message):
         Spikes.load(tmp_path / "a.npz", dt_s=DT_S, width=6)
 
 
+def test_times_beyond_all_ticks_are_refused():
+    with pytest.raises(InputError, match="event tick must be finite and not negative; entry 0 is inf"):
+        Spikes.from_events([0], t_s=[1e308], width=1, dt_s=DT_S)
+
+
 def test_few_events_over_many_ticks_cost_little(tmp_path):
     np.savez(tmp_path / "a.npz", index=[1, 1], tick=[3, 3], ticks=1 << 27, width=12)
     found = Spikes.load(tmp_path / "a.npz", dt_s=DT_S)
@@ -181,6 +186,7 @@ def changed_network(**changes):
     ({"outputs": np.array([1j])}, "outputs must be numbers, not complex128"),
     ({"mismatch_gap": np.zeros(20, complex)}, "mismatch_gap must be numbers, not complex128"),
     ({"weights_0": np.array([["a"]])}, "weights_0 must be numbers, not <U1"),
+    ({"version": "a\nb"}, r"format version 'a\\nb'; this ionspike reads up to 2"),
     ({"metadata": 5}, "metadata must be a dict"),
     ({"metadata": {"clipped_weights": "x"}}, "metadata must be a dict, clipped_weights a number"),
     ({"labels": [1] * 20}, "labels must be words"), ({"dt_s": 10 ** 400}, "not a network"),

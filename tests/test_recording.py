@@ -240,6 +240,7 @@ def begun(**changes):
     (header(shape={"neurons": 7}), "block 0, at byte 12: no header: ValueError: neurons must be 8"),
     (header(shape={"neurones": 8}), "block 0, at byte 12: no header: TypeError"),
     (header(shape=[]), "block 0, at byte 12: no header: AttributeError"),
+    (header(is_hardware="no"), "no header: TypeError: versions, contract or is_hardware"),
     (header(build=None), "no header: TypeError: build is None"),
     (lambda found: found[1:], "block 0, at byte 12: is of kind 4, not a header"),
     (lambda found: [(Kind.HEADER, b"[" * 100_000), *found[1:]], "block 0, at byte 12: nested too"),
@@ -249,7 +250,8 @@ def begun(**changes):
     (lambda found: [*found[:2], (Kind.SENT, b"\x99"), *found[2:]], "0x99 begins no command"),
     (lambda found: [*found[:2], (Kind.SENT, b"\x20" + bytes(300)), *found[2:]],
      "a command is longer than a frame"),
-    (begun(ticks="x"), "its ticks are no numbers"), (begun(tick=-1), "begins 'memory' at tick -1"),
+    (begun(ticks="x"), "its ticks are no numbers"), (begun(ticks=[-1]), "its ticks are no numbers"),
+    (begun(tick=-1), "begins 'memory' at tick -1"),
     (begun(restart=0), "ValueError: begins"), (begun(what=[]), r"begins \[\]"),
     (begun(probes=[99]), r"probes \[99\]"), (begun(probes=5), "TypeError"),
 ])
