@@ -49,6 +49,8 @@ def _replay(arguments: argparse.Namespace) -> int:
                  "build": board.build}
     wall_s = time.perf_counter() - begun
     result = "equal: all that was recorded" if done.equal else f"differs: {done.divergence}"
+    if done.equal and not done.complete:
+        result = "equal up to the last complete tick" if done.ticks else "no tick is complete"
     if done.equal and done.uncompared:
         result = f"equal so far: {done.uncompared}"
     source = origin(header["is_hardware"], header["backend"])

@@ -303,6 +303,7 @@ def test_command_line_of_a_cut_and_of_a_different_recording(cli, tmp_path, monke
     code, out, err = cli("replay", "cut.ionrec", "--json")
     said = json.loads(out)
     assert code == 0 and said["equal"] and not said["complete"] and 0 < said["ticks"] < 150
+    assert "equal up to the last complete tick" in cli("replay", "cut.ionrec")[1]
     assert err == (f"ionspike: the recording was cut short: {said['ticks']} complete ticks were "
                    f"compared\n")
     from ionspike.sim.interpreter import Interpreter
