@@ -10,10 +10,13 @@ zip files around what was changed are made right again, so that inner parsers ar
 
 An input fails if the parser raises anything but its documented errors, needs more than a second,
 takes more than 256 MB, warns, or has a message of several lines. Exit code 1 then; each kind of
-failure is said once, with the number of its input: `--only NUMBER` runs that one alone.
+failure is said once, with the number of its input: `--only NUMBER` runs that one alone, `--keep DIR`
+keeps its bytes. Inputs follow from parser, seed and number, but for times and dates that stand in
+files of spikes and recordings.
 """
 
 import argparse
+import copy
 import csv
 import hashlib
 import io
@@ -134,7 +137,7 @@ def odd_json(rng: random.Random, content: Any) -> Any:
     if isinstance(content, list) and content and rng.random() < 0.8:
         at = rng.randrange(len(content))
         return [*content[:at], odd_json(rng, content[at]), *content[at + rng.randrange(2):]]
-    return rng.choice(_ODD)
+    return copy.deepcopy(rng.choice(_ODD))      # whoever gets it may change it
 
 
 def json_bytes(rng: random.Random, content: Any) -> bytes:
@@ -656,8 +659,9 @@ class Tally:
 
 
 def stretch(name: str, inputs: int, seed: int, folder: Path, only: int | None = None,
+            keep: Path | None = None,
             progress: Callable[[int], None] = lambda done: None) -> Tally:
-    """Run one parser; input k depends on the parser, the seed and k alone."""
+    """Run one parser."""
     parser, report = PARSERS[name](folder), Tally(name)
     for data in parser.seeds:
         parser.parse(data)      # what the writers write is read
@@ -700,6 +704,8 @@ def stretch(name: str, inputs: int, seed: int, folder: Path, only: int | None = 
             peak = now
         if failure:
             kind = re.sub(r"\d+", "#", failure)
+            if keep is not None and kind not in report.failures:
+                (keep / f"{name}-{seed}-{k}").write_bytes(data)
             report.failures.setdefault(kind, f"input {k}, {len(data)} bytes: {failure}")
         report.inputs += 1
         if k % 1000 == 0:
@@ -710,6 +716,7 @@ def stretch(name: str, inputs: int, seed: int, folder: Path, only: int | None = 
 
 
 def guarded(names: list[str], inputs: int, seed: int, only: int | None = None,
+            keep: Path | None = None,
             progress: Callable[[str, int], None] = lambda name, done: None) -> Iterator[Tally]:
     """Run parsers with a bound on time and memory; warnings are errors."""
 
@@ -722,7 +729,7 @@ def guarded(names: list[str], inputs: int, seed: int, only: int | None = None,
                                          ) as folder, warnings.catch_warnings():
             warnings.simplefilter("error")
             for name in names:
-                yield stretch(name, inputs, seed, Path(folder), only,
+                yield stretch(name, inputs, seed, Path(folder), only, keep,
                               lambda done, name=name: progress(name, done))
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
@@ -736,6 +743,7 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, default=20_000, metavar="N", help="of each parser")
     parser.add_argument("--seed", type=int, default=1, metavar="S")
     parser.add_argument("--only", type=int, metavar="K", help="input K alone")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="where inputs that fail are put")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     names = [arguments.parser] if arguments.parser else list(PARSERS)
@@ -745,7 +753,10 @@ def main() -> int:
             print(f"\r{name} {done:,} ", end="", file=sys.stderr, flush=True)
 
     found = []
-    for report in guarded(names, arguments.inputs, arguments.seed, arguments.only, progress):
+    if arguments.keep is not None:
+        arguments.keep.mkdir(parents=True, exist_ok=True)
+    for report in guarded(names, arguments.inputs, arguments.seed, arguments.only, arguments.keep,
+                          progress):
         found.append(report)
         if not arguments.json:
             refused = ", ".join(f"{name} {n:,}" for name, n in report.refused.most_common())

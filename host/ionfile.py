@@ -161,7 +161,8 @@ def _read(content: bytes, where: str) -> tuple[dict[str, Any], dict[str, bytes]]
     if version not in _READS:
         raise InputError(f"{where}: format version {shown(version)}; this ionspike reads up to {VERSION}")
     if (own := _checksum(header, files)) != sha:
-        raise InputError(f"{where}: damaged: checksum {own[:12]}, the file says {str(sha)[:12]}")
+        raise InputError(f"{where}: damaged: checksum {own[:12]}, the file says "
+                         f"{shown(sha)[1:13]}")
     return header, files
 
 

@@ -12,6 +12,7 @@ from ionspike.host.errors import InputError
 from ionspike.host.mismatch import Mismatch
 from ionspike.spec import formats as fmt
 from ionspike.spec.device import Device
+from ionspike.spec.strict_json import shown
 
 __all__ = ["Network", "Projection"]
 
@@ -139,11 +140,11 @@ class Network:
         put("outputs", outputs.astype(np.int64))
         put("labels", tuple(self.labels))
         if not all(isinstance(label, str) for label in self.labels):
-            raise InputError(f"labels must be words, not {self.labels!r}")
+            raise InputError(f"labels must be words, not {shown(self.labels)}")
         if not isinstance(self.metadata, dict) \
                 or not isinstance(self.metadata.get("clipped_weights", 0), (int, np.integer)):
             raise InputError(f"metadata must be a dict, clipped_weights a number in it, not "
-                             f"{self.metadata!r}")
+                             f"{shown(self.metadata)}")
         if self.labels and len(self.labels) != len(outputs):
             raise InputError(f"{len(self.labels)} labels for {len(outputs)} outputs")
         if self.state is not None:
