@@ -1,6 +1,5 @@
 """Loading a bitstream into a board, with whichever tool is there."""
 
-import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from ionspike.boards.errors import BuildError, ToolError
 from ionspike.boards.output import MANIFEST
 from ionspike.boards.table import BoardFacts
+from ionspike.spec.strict_json import parse, shown
 
 __all__ = ["built", "command", "load"]
 
@@ -25,18 +25,28 @@ def built(facts: BoardFacts, folder: Path) -> dict[str, Any]:
     """
     import hashlib
     try:
-        said: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+        said = parse((folder / MANIFEST).read_bytes())
         board, name, sha256 = said["board"], said["bitstream"], said.get("sha256")
     except (OSError, ValueError, KeyError):
         raise BuildError(f"{folder} holds no build; `ionspike build {facts.name}` makes "
                          f"one") from None
+    for key in ("board", "build", "bitstream", "sha256", "note"):
+        value = said.get(key)
+        # The last three are not there where somebody else's tool makes the bitstream.
+        if value is None and key not in ("board", "build"):
+            continue
+        if not isinstance(value, str) or len(value) > 300 or not value.isprintable():
+            raise BuildError(f"{folder / MANIFEST}: {key} is {shown(value)}; build anew")
     if board != facts.name:
         raise BuildError(f"{folder} was built for {board}, not {facts.name}")
+    if name is not None and Path(name).name != name:
+        raise BuildError(f"{folder / MANIFEST}: bitstream is {shown(name)}, which is no file of "
+                         f"that folder; build anew")
     if name is None:
         name, sha256 = "top.bit", None
     path = folder / name
-    if not path.exists():
-        raise BuildError(f"{path} is missing; {said.get('note', 'build anew')}")
+    if not path.is_file():
+        raise BuildError(f"{path} is missing; {said.get('note') or 'build anew'}")
     if sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
         raise BuildError(f"{path} is not what was built; build anew")
     return {**said, "bitstream": name}

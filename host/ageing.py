@@ -62,7 +62,8 @@ class Faults:
         if not values.size:
             return np.zeros(0, np.int64)
         if values.ndim != 1 or values.dtype.kind not in "iu":
-            raise InputError(f"{name} must be a list of indices of neurons, not {given!r}")
+            raise InputError(f"{name} must be a list of indices of neurons, not "
+                             f"{' '.join(repr(given).split())[:100]}")
         for value in values[(values < 0) | (values >= self.neurons)][:1]:
             raise InputError(f"{name}: there is no neuron {value}, only 0 to {self.neurons - 1}")
         return np.unique(values).astype(np.int64)

@@ -2,7 +2,7 @@
 
 import platform
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ionspike.host import codec
 from ionspike.host.compiler import Compiled, compile
-from ionspike.host.errors import BoardError, InputError
+from ionspike.host.decoder import Segment
+from ionspike.host.errors import BoardError, InputError, NoBoardError
 from ionspike.host.gather import STATUS_OFFSET, STATUS_WORDS, gather
 from ionspike.host.hello import Hello
 from ionspike.host.jitter import jittered
@@ -59,9 +60,13 @@ class Board:
         self.compiled: Compiled | None = None
         self.simulated: Any = None
         hello = self._session.hello
-        self.shape = CoreShape(
-            neurons=hello.neurons, inputs=hello.inputs, lanes=hello.lanes,
-            words=hello.words, delay_slots=hello.delay_slots)
+        try:
+            self.shape = CoreShape(
+                neurons=hello.neurons, inputs=hello.inputs, lanes=hello.lanes,
+                words=hello.words, delay_slots=hello.delay_slots)
+        except ValueError as error:
+            raise NoBoardError(f"{where}: the board says that it is a core that there cannot be: "
+                               f"{error}") from error
 
     @classmethod
     def open(cls, port: str | None = None, backend: str | None = None, *,
@@ -131,7 +136,9 @@ class Board:
         compiled = network if isinstance(network, Compiled) else compile(network, self.shape)
         if compiled.image.shape != self.shape:
             raise InputError(f"compiled for {compiled.image.shape}, this board has {self.shape}")
-        self._session.exchange(self._loading(compiled), 1, restart=True)
+        if self._session.recorder is not None:
+            self._session.recorder.load(compiled)
+        self._session.exchange(self._loading(compiled), 1, restart=True, facts={"what": "load"})
         self.compiled = compiled
         return compiled
 
@@ -230,8 +237,13 @@ class Board:
                 digests=digests, final_state=final_state, reset=False, mode=mode,
                 period_s=period_s, policy=policy, progress=progress)]
         slowest_s = 0.0 if clocks is None else 200 * clocks / self.hello.clock_hz
-        ended = self._session.exchange(records(), len(items), restart=reset, expected=[s.ticks for s in items],
-                               timeout_s=self._session.timeout_s + slowest_s, progress=progress)
+        ended = self._session.exchange(
+            records(), len(items), restart=reset, expected=[s.ticks for s in items],
+            timeout_s=self._session.timeout_s + slowest_s, progress=progress,
+            facts={"what": "run", "mode": mode, "policy": wire.Policy(policy).name.lower(),
+                   "clocks": clocks, "reset": reset, "jitter": jitter, "digests": digests,
+                   "probes": probed.tolist(), "ticks": [s.ticks for s in items],
+                   "seeds": [None if seed is None else int(seed) for seed in drawn]})
         common: dict[str, Any] = {
             "mode": mode, "link": dict(self._session.link.counters),
             "is_hardware": self.is_hardware, "backend": self.backend, "board": self.name,
@@ -267,6 +279,39 @@ class Board:
         """
         from ionspike.host.waves import recorded
         return recorded(self, Path(path), neurons, ticks)
+
+    def record(self, path: str | Path, *, overwrite: bool = False,
+               ) -> AbstractContextManager[dict[str, Any]]:
+        """Record all that is said inside a ``with``, to be run again: docs/recordings.md.
+
+        A network that is loaded is loaded anew, so that the recording has it: state begins from the
+        network's. Where a run is cut short the recording ends.
+
+        Parameters
+        ----------
+        path : a ``.ionrec`` file.
+        overwrite : whether a file that is there is replaced.
+
+        Raises
+        ------
+        InputError
+            For a file that cannot be written, or when a recording is under way.
+        """
+        from ionspike.host.record import recorded
+        return recorded(self, Path(path), overwrite)
+
+    def told(self, records: Iterable[bytes], *, restart: bool, expected: int = 0,
+             progress: Progress | None = None) -> Segment:
+        """Send these records as they are; returns what came back, for replays.
+
+        Parameters
+        ----------
+        records : see ``wire.Op``, without a MARK.
+        restart : whether there is a CLEAR of state among them, so that ticks begin anew.
+        expected : ticks, for ``progress``.
+        """
+        return self._session.exchange(self._session.marked(records), 1, restart=restart,
+                                      expected=[expected], progress=progress)[0][0]
 
     def _begins(self, seeds: Sequence[int | None], reset: bool,
                 jitter: bool) -> list[NDArray[np.uint16] | None]:

@@ -11,7 +11,7 @@ from ionspike.spec.wire import LIST_END, LIST_SKIP, PAYLOAD_BYTES, Op
 
 __all__ = [
     "READ_WORDS", "WRITE_WORDS", "advance", "clear", "echo", "encode_events", "encode_lists",
-    "list_indices", "mark", "read", "write",
+    "list_indices", "mark", "read", "record_size", "write",
 ]
 
 _STAMP, _STAMP_N = struct.Struct("<BH"), struct.Struct("<BHB")
@@ -48,6 +48,28 @@ def mark(token: int) -> bytes:
 
 def echo(data: bytes) -> bytes:
     return bytes([Op.ECHO, len(data)]) + data
+
+
+def record_size(buffer: bytes) -> int | None:
+    """Bytes of the first record; 0 where they cannot be told yet, None for no record."""
+    if not buffer:
+        return 0
+    match buffer[0]:
+        case Op.WRITE | Op.READ:
+            if len(buffer) < 5:
+                return 0
+            return 5 + (2 * buffer[4] if buffer[0] == Op.WRITE else 0)
+        case Op.EVENTS:
+            return buffer.find(LIST_END, 3) + 1
+        case Op.BITMAP:
+            return 4 + buffer[3] if len(buffer) > 3 else 0
+        case Op.ADVANCE | Op.MARK:
+            return 3
+        case Op.CLEAR:
+            return 2
+        case Op.ECHO:
+            return 2 + buffer[1] if len(buffer) > 1 else 0
+    return None
 
 
 def advance(start: int, tick: int) -> Iterator[bytes]:

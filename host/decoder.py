@@ -11,6 +11,7 @@ from ionspike.spec.wire import LIST_END, TICK_EVERY, Report
 
 __all__ = ["Decoder", "Segment"]
 
+
 @dataclass
 class Segment:
     """Everything up to a MARK, as it came.
@@ -38,26 +39,49 @@ class Segment:
     token: int = 0
     tick: int = 0
 
-    def raster(self, neurons: int) -> NDArray[np.bool_]:
-        """Spikes, bool ``[ticks, neurons]``, of places in the core."""
-        spikes = np.zeros((max(0, self.tick - self.start), neurons), bool)
+    def events(self, neurons: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """``(tick, place)`` of every spike, ticks counted from ``start``; not in order.
+
+        Raises
+        ------
+        BoardError
+            For neurons that are not in use, and ticks beyond those that ran.
+        """
         row, index = list_indices(b"".join(self.lists))
         if len(index) and index.max() >= neurons:
             raise BoardError(f"the board says neuron {index.max()} fired; {neurons} are in use")
         ticks = np.array(self.list_ticks, np.int64) - self.start
-        self._inside(ticks, len(spikes))
-        spikes[ticks[row], index] = True
+        self._inside(ticks)
+        ticks = ticks[row]
         if self.bitmaps:
             if any(8 * len(bitmap) != neurons for bitmap in self.bitmaps):
                 raise BoardError(f"the board sent a bitmap that is not of {neurons} neurons")
             bits = np.frombuffer(b"".join(self.bitmaps), np.uint8).reshape(-1, neurons // 8)
-            ticks = np.array(self.bitmap_ticks, np.int64) - self.start
-            self._inside(ticks, len(spikes))
-            spikes[ticks] = np.unpackbits(bits, axis=1, bitorder="little").astype(bool)
+            more = np.array(self.bitmap_ticks, np.int64) - self.start
+            self._inside(more)
+            row, place = np.nonzero(np.unpackbits(bits, axis=1, bitorder="little"))
+            ticks, index = np.append(ticks, more[row]), np.append(index, place)
+        return ticks, index
+
+    def raster(self, neurons: int, most: int | None = None) -> NDArray[np.bool_]:
+        """Spikes, bool ``[ticks, neurons]``, of places in the core; up to ``most`` ticks.
+
+        Raises
+        ------
+        BoardError
+            As :meth:`events`.
+        """
+        tick, place = self.events(neurons)
+        ran = max(0, self.tick - self.start)
+        spikes = np.zeros((ran if most is None else min(ran, most), neurons), bool)
+        if len(spikes) < ran:
+            wanted = tick < len(spikes)
+            tick, place = tick[wanted], place[wanted]
+        spikes[tick, place] = True
         return spikes
 
-    def _inside(self, ticks: NDArray[np.int64], count: int) -> None:
-        if len(ticks) and not 0 <= ticks.min() <= ticks.max() < count:
+    def _inside(self, ticks: NDArray[np.int64]) -> None:
+        if len(ticks) and not 0 <= ticks.min() <= ticks.max() < self.tick - self.start:
             raise BoardError(f"the board sent spikes of tick {ticks.max() + self.start}, "
                              f"but says it ran ticks {self.start} to {self.tick - 1}")
 

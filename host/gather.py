@@ -65,7 +65,7 @@ def gather(segment: Segment, compiled: Compiled, ticks: int, *, exact: bool,
     traces = np.frombuffer(b"".join(segment.probes), "<u2")
     _complete("words of probes", len(traces), ran * len(probed) * 3)
     # A free-running board ticks on until it is told to stop; that is not part of the run.
-    raster = segment.raster(neurons)[:ticks, compiled.neuron_slots]
+    raster = segment.raster(neurons, ticks)[:, compiled.neuron_slots]
     return Gathered(
         spikes=Spikes(raster, compiled.network.dt_s), first_tick=segment.start,
         counters={"words": value("words_low") | value("words_high") << 16,

@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import zipfile
-import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ionspike.host import npy
 from ionspike.host.ageing import Faults
 from ionspike.host.errors import InputError
 from ionspike.host.mismatch import Mismatch
 from ionspike.spec.device import Device, DeviceError
+from ionspike.spec.strict_json import parse, shown
 
 if TYPE_CHECKING:
     from ionspike.host.network import Network
 
-__all__ = ["FORMAT", "VERSION", "load", "save"]
+__all__ = ["FORMAT", "VERSION", "dump", "load", "load_bytes", "save"]
 
 FORMAT, VERSION = "ionspike network", 2
 #: Version 1 knew no faults.
@@ -41,6 +42,21 @@ def save(network: "Network", path: str | Path) -> None:
     path = Path(path)
     if path.suffix != ".ion":
         raise InputError(f"{path}: networks are written as .ion")
+    try:
+        content = dump(network)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    path.write_bytes(content)
+
+
+def dump(network: "Network") -> bytes:
+    """The bytes of a file.
+
+    Raises
+    ------
+    InputError
+        For metadata that JSON does not hold.
+    """
     arrays: dict[str, NDArray[Any]] = {"outputs": network.outputs}
     for name in ("r_control_ohm", "state"):
         if (value := getattr(network, name)) is not None:
@@ -64,14 +80,14 @@ def save(network: "Network", path: str | Path) -> None:
         header["sha256"] = _checksum(header, files)
         text = json.dumps(header, indent=1, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: metadata must be what JSON holds: {error}") from error
+        raise InputError(f"metadata must be what JSON holds: {error}") from error
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in {_HEADER: text.encode(), **files}.items():
             # A fixed date: equal networks, equal files.
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data,
                              zipfile.ZIP_DEFLATED)
-    path.write_bytes(content.getvalue())
+    return content.getvalue()
 
 
 def load(path: str | Path) -> "Network":
@@ -82,11 +98,35 @@ def load(path: str | Path) -> "Network":
     InputError
         For a file that does not exist, is truncated or changed, or of another format or version.
     """
-    from ionspike.host.network import Network, Projection
     path = Path(path)
-    header, files = _read(path)
     try:
-        arrays = {name.removesuffix(".npy"): _from_bytes(data) for name, data in files.items()}
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    return load_bytes(content, str(path))
+
+
+def load_bytes(content: bytes, where: str) -> "Network":
+    """The network in the bytes of a file.
+
+    Parameters
+    ----------
+    where : they come from, for messages.
+
+    Raises
+    ------
+    InputError
+        For bytes that are truncated or changed, or of another format or version.
+    """
+    from ionspike.host.network import Network, Projection
+    header, files = _read(content, where)
+    try:
+        arrays = {name.removesuffix(".npy"): npy.read(data) for name, data in files.items()}
+        for name, array in arrays.items():
+            if array.dtype.kind not in "biuf":
+                raise InputError(f"{name} must be numbers, not {array.dtype}")
         projections = tuple(
             Projection(weights=arrays[f"weights_{k}"], **entry)
             for k, entry in enumerate(header["projections"]))
@@ -101,36 +141,28 @@ def load(path: str | Path) -> "Network":
             outputs=arrays["outputs"], labels=tuple(header["labels"]),
             state=arrays.get("state"), metadata=header["metadata"], faults=faults)
     except (InputError, DeviceError) as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{where}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: not a network: {type(error).__name__}: {error}") from error
+        raise InputError(f"{where}: not a network: {type(error).__name__}: {error}") from error
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+def _read(content: bytes, where: str) -> tuple[dict[str, Any], dict[str, bytes]]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
-                raise InputError(f"{path}: too large for a network")
-            files = {name: archive.read(name) for name in archive.namelist()}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{path}: not a .ion file, or truncated ({error})") from error
-    except (OSError, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
-    except zlib.error as error:     # where only the compressed data are damaged
-        raise InputError(f"{path}: damaged ({error})") from error
+        files = npy.unzip(content, _MOST_BYTES)
+    except ValueError as error:
+        raise InputError(f"{where}: not a .ion file, or truncated ({error})") from error
     try:
-        header = json.loads(files.pop(_HEADER))
+        header = parse(files.pop(_HEADER))
         found, version, sha = header["format"], header["version"], header.pop("sha256")
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a .ion file: it has no {FORMAT} header") from error
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{where}: not a .ion file: it has no {FORMAT} header") from error
     if found != FORMAT:
-        raise InputError(f"{path}: holds {found!r}, not {FORMAT!r}")
+        raise InputError(f"{where}: holds {shown(found)}, not {FORMAT!r}")
     if version not in _READS:
-        raise InputError(f"{path}: format version {version}; this ionspike reads up to {VERSION}")
+        raise InputError(f"{where}: format version {shown(version)}; this ionspike reads up to {VERSION}")
     if (own := _checksum(header, files)) != sha:
-        raise InputError(f"{path}: damaged: checksum {own[:12]}, the file says {str(sha)[:12]}")
+        raise InputError(f"{where}: damaged: checksum {own[:12]}, the file says "
+                         f"{shown(sha)[1:13]}")
     return header, files
 
 
@@ -145,7 +177,3 @@ def _to_bytes(array: NDArray[Any]) -> bytes:
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
     return buffer.getvalue()
-
-
-def _from_bytes(data: bytes) -> NDArray[Any]:
-    return np.asarray(np.lib.format.read_array(io.BytesIO(data), allow_pickle=False))

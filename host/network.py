@@ -12,6 +12,7 @@ from ionspike.host.errors import InputError
 from ionspike.host.mismatch import Mismatch
 from ionspike.spec import formats as fmt
 from ionspike.spec.device import Device
+from ionspike.spec.strict_json import shown
 
 __all__ = ["Network", "Projection"]
 
@@ -131,12 +132,19 @@ class Network:
             if value is not None and len(value) != self.neurons:
                 raise InputError(f"{name} is of {len(value)} neurons, the network has "
                                  f"{self.neurons}")
-        outputs = np.arange(self.neurons) if self.outputs is None \
-            else np.asarray(self.outputs, np.int64)
-        if outputs.ndim != 1 or ((outputs < 0) | (outputs >= self.neurons)).any():
+        outputs = np.arange(self.neurons) if self.outputs is None else np.asarray(self.outputs)
+        if not outputs.size:
+            outputs = outputs.astype(np.int64)
+        if outputs.ndim != 1 or outputs.dtype.kind not in "iu" or ((outputs < 0) | (outputs >= self.neurons)).any():
             raise InputError(f"outputs must be indices of neurons, 0 to {self.neurons - 1}")
-        put("outputs", outputs)
+        put("outputs", outputs.astype(np.int64))
         put("labels", tuple(self.labels))
+        if not all(isinstance(label, str) for label in self.labels):
+            raise InputError(f"labels must be words, not {shown(self.labels)}")
+        if not isinstance(self.metadata, dict) \
+                or not isinstance(self.metadata.get("clipped_weights", 0), (int, np.integer)):
+            raise InputError(f"metadata must be a dict, clipped_weights a number in it, not "
+                             f"{shown(self.metadata)}")
         if self.labels and len(self.labels) != len(outputs):
             raise InputError(f"{len(self.labels)} labels for {len(outputs)} outputs")
         if self.state is not None:

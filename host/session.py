@@ -1,13 +1,14 @@
 """Records to a board and its answers, both ways at once."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ionspike.host import codec
 from ionspike.host.decoder import Decoder, Segment
 from ionspike.host.errors import BoardError, NoBoardError
 from ionspike.host.hello import Hello
+from ionspike.host.recorder import Recorder
 from ionspike.spec import wire
 
 __all__ = ["Progress", "Session"]
@@ -31,6 +32,7 @@ class Session:
     -------
     hello : what the board says it is.
     tick : number of its next tick, as of the last exchange.
+    recorder : told of every exchange, if there is one.
 
     Raises
     ------
@@ -41,6 +43,7 @@ class Session:
     def __init__(self, link: Any, where: str, timeout_s: float):
         self.link, self.where, self.timeout_s = link, where, timeout_s
         self.tick = 0
+        self.recorder: Recorder | None = None
         self._token = 0
         self._decoder = Decoder()
         self._closed = self._in_step = False
@@ -68,10 +71,12 @@ class Session:
 
     def exchange(self, records: Iterable[bytes], marks: int, *, restart: bool = False,
                   expected: Sequence[int] = (), timeout_s: float | None = None,
-                  progress: Progress | None = None) -> list[tuple[Segment, float]]:
+                  progress: Progress | None = None, facts: Mapping[str, Any] | None = None,
+                  ) -> list[tuple[Segment, float]]:
         """Send records, taking answers meanwhile, until that many MARKs have come back.
 
-        With ``restart`` the tick number starts anew in each segment, else it goes on.
+        With ``restart`` the tick number starts anew in each segment, else it goes on. ``facts`` are
+        what a recording says of it.
         """
         if self._closed:
             raise BoardError(f"{self.where}: the board is closed")
@@ -80,12 +85,18 @@ class Session:
         self._in_step = False
         self._decoder.restart = restart
         self._decoder.begin(0 if restart else self.tick)
+        recorder = self.recorder
+        if recorder is not None:
+            recorder.begin({"what": "memory", **(facts or {}), "restart": restart,
+                            "tick": 0 if restart else self.tick})
         ended: list[tuple[Segment, float]] = []
         silent_s = self.timeout_s if timeout_s is None else timeout_s
         begun, total = time.perf_counter(), sum(expected)
 
         def take(data: bytes) -> None:
             nonlocal begun
+            if recorder is not None:
+                recorder.received(data)
             self._decoder.feed(data)
             while self._decoder.segments:
                 segment = self._decoder.segments.pop(0)
@@ -98,6 +109,8 @@ class Session:
                          total)
 
         for count, record in enumerate(records):
+            if recorder is not None:
+                recorder.sent(record)
             self.link.send(record)
             if count % _BURST == _BURST - 1:
                 take(self.link.receive(0))
@@ -111,6 +124,9 @@ class Session:
             raise BoardError(f"{self.where}: answered MARK {ended[-1][0].token}, "
                              f"not {self._token}")
         self._in_step = True
+        if recorder is not None:
+            recorder.end({"link": dict(self.link.counters),
+                          "wall_s": sum(wall_s for _, wall_s in ended)})
         return ended
 
     def _step_in(self) -> None:
@@ -138,3 +154,6 @@ def _check(hello: Any, where: str) -> None:
     if hello.digest != (ours := wire.digest()):
         raise NoBoardError(f"{where}: the board's wire contract is {hello.digest:08x}, this "
                            f"ionspike's {ours:08x}; load the bitstream that comes with it")
+    if not hello.clock_hz:
+        raise NoBoardError(f"{where}: the board says that its clock is 0 Hz; load the bitstream "
+                           f"that comes with this ionspike")

@@ -10,6 +10,7 @@ from ionspike.host.cli_text import result_lines
 from ionspike.host.console import Bar, emit, note
 from ionspike.host.errors import InputError, LossError
 from ionspike.host.network import Network
+from ionspike.host.recorder import check_file as check_recording
 from ionspike.host.spikes import Spikes
 from ionspike.host.waves import DEFAULT_NEURONS, check_file
 from ionspike.spec.wire import Policy
@@ -38,6 +39,9 @@ def add(verbs: Any) -> None:
                         help="of a free-running tick; without it, the network's")
     parser.add_argument("--policy", choices=[p.name.lower() for p in Policy], default="drop",
                         help="what happens to late events (default %(default)s)")
+    group = parser.add_argument_group("recording", "of all that is said, for `ionspike replay`")
+    group.add_argument("--record", metavar="FILE.ionrec", help="where it goes while it runs")
+    group.add_argument("--force", action="store_true", help="replace a recording that is there")
     group = parser.add_argument_group("waves", "of the virtual board, for GTKWave or Surfer")
     group.add_argument("--waves", metavar="FILE.fst", help="record neurons, core, link and pins; "
                        ".fst or .vcd, and a .gtkw save file beside it")
@@ -64,25 +68,36 @@ def _run(arguments: argparse.Namespace) -> int:
                          "which is missing")
     if arguments.output is not None:
         _writable(Path(arguments.output))
+    if arguments.record is not None:
+        check_recording(Path(arguments.record), arguments.force)
+    elif arguments.force:
+        raise InputError("--force replaces what --record FILE.ionrec writes, which is missing")
     if spikes.merged:
         note(f"{spikes.merged} events fell on a spike that was already there")
     with open_board(arguments) as board, Bar("running", "ticks") as bar:
-        for warning in board.load(network).report.warnings:
-            note(f"warning: {warning}")
-        waves = nullcontext(None) if arguments.waves is None else board.waves(
-            arguments.waves, neurons=neurons, ticks=ticks)
-        with waves as written:
-            result = board.run(
-                spikes, seed=arguments.seed, probes=probes, digests=arguments.digests,
-                jitter=arguments.jitter, mode=arguments.mode, period_s=arguments.period,
-                policy=Policy[arguments.policy.upper()], progress=bar)
+        record = nullcontext(None) if arguments.record is None else board.record(
+            arguments.record, overwrite=arguments.force)
+        with record as recording:
+            for warning in board.load(network).report.warnings:
+                note(f"warning: {warning}")
+            waves = nullcontext(None) if arguments.waves is None else board.waves(
+                arguments.waves, neurons=neurons, ticks=ticks)
+            with waves as written:
+                result = board.run(
+                    spikes, seed=arguments.seed, probes=probes, digests=arguments.digests,
+                    jitter=arguments.jitter, mode=arguments.mode, period_s=arguments.period,
+                    policy=Policy[arguments.policy.upper()], progress=bar)
     if arguments.output is not None:
         result.save(arguments.output)
     facts = {**result.summary(), "output_counts": result.output_counts.tolist(),
-             "merged": spikes.merged, "output": arguments.output, "waves": written}
+             "merged": spikes.merged, "output": arguments.output, "waves": written,
+             "recording": recording}
     lines = result_lines(result)
     if arguments.output is not None:
         lines.append(f"written to {arguments.output}")
+    if recording is not None:
+        lines.append(f"recorded in {recording['path']}, {recording['bytes'] / 1e3:,.1f} kB; to run "
+                     f"it again: ionspike replay {recording['path']}")
     if written is not None:
         lines.append(f"waves in {written['path']}, {written['bytes'] / 1e6:.2f} MB; to see them: "
                      f"gtkwave {written['save_file']}")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ionspike.host.board import Board
 from ionspike.host.cases import Case, random_case
 from ionspike.host.compiler import Compiled
+from ionspike.host.divergence import Divergence, in_state
 from ionspike.host.jitter import jittered
 from ionspike.host.result import Result
 from ionspike.host.seeds import lfsr_state
@@ -19,23 +20,6 @@ from ionspike.spec import wire
 __all__ = ["Divergence", "Verification", "compare", "verify"]
 
 _CASE_TICKS = 256
-
-
-@dataclass(frozen=True)
-class Divergence:
-    """The first difference found."""
-
-    case: int
-    tick: int
-    neuron: int | None
-    field: str
-    board: int
-    model: int
-
-    def __str__(self) -> str:
-        where = "" if self.neuron is None else f", neuron {self.neuron}"
-        return (f"case {self.case}, tick {self.tick}{where}: {self.field} is {self.board:#x} on "
-                f"the board, {self.model:#x} in the model")
 
 
 @dataclass
@@ -165,7 +149,7 @@ def _first(board: Board, case: Case, result: Result, expected: _Expected,
     last = case.spikes.ticks - 1
     state = expected.state[compiled.neuron_slots]
     for neuron in np.flatnonzero((result.final_state != state).any(axis=1))[:1]:
-        return _in_state(number, last, int(neuron), result.final_state[neuron], state[neuron])
+        return in_state(number, last, int(neuron), result.final_state[neuron], state[neuron])
     if result.lfsr != expected.lfsr:
         return Divergence(number, last, None, "lfsr", result.lfsr, expected.lfsr)
     for name in ("words", "saturated"):
@@ -194,26 +178,10 @@ def _at(board: Board, case: Case, result: Result, expected: _Expected, number: i
         # Places that hold no neuron of the network are named by their number in the core.
         neuron = np.flatnonzero(compiled.neuron_slots == place)
         name = int(neuron[0]) if len(neuron) else int(place)
-        return _in_state(number, tick, name, found[place], state[place])
+        return in_state(number, tick, name, found[place], state[place])
     spikes = expected.spikes[tick, compiled.neuron_slots]
     for neuron in np.flatnonzero(result.spikes.raster[tick] != spikes)[:1]:
         return Divergence(number, tick, int(neuron), "spike",
                           int(result.spikes.raster[tick, neuron]), int(spikes[neuron]))
     return Divergence(number, tick, None, "digest, though a second run has the model's state",
                       int(result.digests[tick]), int(expected.digests[tick]))
-
-
-def _in_state(case: int, tick: int, neuron: int, board: NDArray[np.uint16],
-              model: NDArray[np.uint16]) -> Divergence:
-    ours, theirs = _fields(board), _fields(model)
-    name = next(name for name in ours if ours[name] != theirs[name])
-    return Divergence(case, tick, neuron, name, ours[name], theirs[name])
-
-
-def _fields(words: NDArray[np.uint16]) -> dict[str, int]:
-    value = sum(int(word) << 16 * k for k, word in enumerate(words))
-    fields = {}
-    for name, width in wire.STATE:
-        fields[name] = value & ((1 << width) - 1)
-        value >>= width
-    return fields

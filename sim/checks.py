@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ionspike.spec.device import DeviceError
+from ionspike.spec.strict_json import shown
 
 __all__ = ["array", "number", "whole"]
 
@@ -16,7 +17,7 @@ def number(where: str, name: str, value: Any, low: float, high: float) -> float:
     """``value``, which must be a number of ``low`` to ``high``; else a ``DeviceError``."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)) \
             or not low <= value <= high:
-        raise DeviceError(f"{where}: {name} must be {low:g} to {high:g}, not {value!r}")
+        raise DeviceError(f"{where}: {name} must be {low:g} to {high:g}, not {shown(value)}")
     return float(value)
 
 

@@ -4,7 +4,6 @@ Model and sets: "A Faithful and Compact Diffusive Memristor Model", T. Wang et a
 authors' code has them: github.com/yanglab2021/DiffusiveMemristor, commit a15ea9c.
 """
 
-import json
 from dataclasses import dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
@@ -14,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ionspike.sim import checks
-from ionspike.spec.device import DeviceError
+from ionspike.spec.device import DeviceError, check_words
+from ionspike.spec.strict_json import parse, shown
 
 __all__ = ["CompactDevice", "presets"]
 
@@ -72,6 +72,7 @@ class CompactDevice:
     source: str = ""
 
     def __post_init__(self) -> None:
+        check_words(self)
         for name, (low, high) in _RANGES.items():
             checks.number(self.label, name, getattr(self, name), low, high)
         if not isinstance(self.symmetric, bool):
@@ -96,7 +97,7 @@ class CompactDevice:
         try:
             text = path.read_text("utf-8") if path.suffix == ".json" else (
                 files("ionspike.spec") / "compact" / f"{name}.json").read_text("utf-8")
-            content = json.loads(text)
+            content = parse(text)
             setup = {k: v for k, v in content.get("setup", {}).items() if k != "comment"}
             values = {key: content[key] for key in ("name", "title", "source")}
             values |= content["parameters"]
@@ -106,7 +107,7 @@ class CompactDevice:
         known = {f.name for f in fields(cls)} - {"setup"}
         for given, allowed in ((values, known), (setup, _SETUP)):
             if unknown := sorted(set(given) - allowed):
-                raise DeviceError(f"device {name}: unknown parameter {unknown[0]!r}; "
+                raise DeviceError(f"device {name}: unknown parameter {shown(unknown[0])}; "
                                   f"known are {', '.join(sorted(allowed))}")
         if missing := sorted({*_RANGES, "symmetric"} - set(values)):
             raise DeviceError(f"device {name}: parameter {missing[0]!r} is missing")

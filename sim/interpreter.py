@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ionspike.host.codec import encode_lists, list_indices
+from ionspike.host.codec import encode_lists, list_indices, record_size
 from ionspike.sim.memory import BoardMemory
 from ionspike.spec.shape import CoreShape
-from ionspike.spec.wire import CONTROL, LIST_END, TICK_EVERY, Op, Policy, Report
+from ionspike.spec.wire import CONTROL, TICK_EVERY, Op, Policy, Report
 
 __all__ = ["Interpreter"]
 
@@ -69,7 +69,7 @@ class Interpreter:
     def _program(self) -> Iterator[bool]:
         """Yields whether a tick was run: after every tick, and when bytes are missing."""
         while True:
-            size = self._size(self._buffer)
+            size = record_size(self._buffer)
             if size is None:
                 self._out += bytes([Report.ERROR, self._buffer[0]])
                 while True:
@@ -81,28 +81,6 @@ class Interpreter:
                 continue
             record, self._buffer = self._buffer[:size], self._buffer[size:]
             yield from self._execute(record)
-
-    @staticmethod
-    def _size(buffer: bytes) -> int | None:
-        """Bytes of the first record; 0 where they cannot be told yet, None for no record."""
-        if not buffer:
-            return 0
-        match buffer[0]:
-            case Op.WRITE | Op.READ:
-                if len(buffer) < 5:
-                    return 0
-                return 5 + (2 * buffer[4] if buffer[0] == Op.WRITE else 0)
-            case Op.EVENTS:
-                return buffer.find(LIST_END, 3) + 1
-            case Op.BITMAP:
-                return 4 + buffer[3] if len(buffer) > 3 else 0
-            case Op.ADVANCE | Op.MARK:
-                return 3
-            case Op.CLEAR:
-                return 2
-            case Op.ECHO:
-                return 2 + buffer[1] if len(buffer) > 1 else 0
-        return None
 
     def _execute(self, record: bytes) -> Iterator[bool]:
         op, short = record[0], int.from_bytes(record[1:3], "little")

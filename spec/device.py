@@ -4,18 +4,27 @@ A preset is a JSON file: ``parameters`` are the source's, ``ours`` are choices o
 (docs/model.md), so that the two are never confused.
 """
 
-import json
-import math
 from dataclasses import MISSING, dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RANGES", "Device", "DeviceError", "presets"]
+from ionspike.spec.strict_json import parse, shown
+
+__all__ = ["RANGES", "Device", "DeviceError", "check_words", "presets"]
 
 
 class DeviceError(ValueError):
     """A device that cannot exist, or a preset that cannot be read."""
+
+
+def check_words(device: Any) -> None:
+    """Name, title and source of a device are lines; else a ``DeviceError``."""
+    for name, longest in (("name", 100), ("title", 1000), ("source", 1000)):
+        text = getattr(device, name)
+        if not isinstance(text, str) or len(text) > longest or not text.isprintable():
+            raise DeviceError(f"{name} of a device must be a line of up to {longest} characters, "
+                              f"not {shown(text)}")
 
 
 #: Allowed range of each parameter: what is outside is a unit mistake, not a device.
@@ -103,22 +112,26 @@ class Device:
     source: str = ""
 
     def __post_init__(self) -> None:
+        check_words(self)
         if self.spike_level_V == -1.0:
             object.__setattr__(self, "spike_level_V", self.v_t_V)
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) \
-                    or not math.isfinite(value) or not low <= value <= high:
+                    or not low <= value <= high:
                 raise DeviceError(f"device {self.name!r}: {name} must be {low:g} to {high:g}, "
-                                  f"not {value!r}")
+                                  f"not {shown(value)}")
         if self.r_off_ohm <= self.r_on_ohm:
             raise DeviceError(f"device {self.name!r}: r_off_ohm must be above r_on_ohm = "
                               f"{self.r_on_ohm:g}, not {self.r_off_ohm!r}")
+        if not isinstance(self.figures, dict):
+            raise DeviceError(f"device {self.name!r}: figures must be parameters by figure, not "
+                              f"{shown(self.figures)}")
         for figure, changes in self.figures.items():
             try:
                 self.of_figure(figure, changes)
-            except (DeviceError, TypeError, AttributeError) as error:
-                raise DeviceError(f"device {self.name!r}: figure {figure!r}: {error}") from error
+            except (DeviceError, TypeError, ValueError, AttributeError, OverflowError) as error:
+                raise DeviceError(f"device {self.name!r}: figure {shown(figure)}: {error}") from error
 
     @property
     def mu_eff_per_V_s(self) -> float:
@@ -172,16 +185,16 @@ class Device:
     @classmethod
     def _parse(cls, text: str, where: str) -> "Device":
         try:
-            content = json.loads(text)
+            content = parse(text)
             values: dict[str, Any] = {key: content[key] for key in ("name", "title", "source")}
             values |= content["parameters"] | content.get("bench", {}) | content.get("ours", {})
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DeviceError(f"device {where}: not a device preset "
                               f"({type(error).__name__}: {error})") from error
         values.pop("comment", None)
         known = {entry.name for entry in fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise DeviceError(f"device {where}: unknown parameter {unknown[0]!r}; "
+            raise DeviceError(f"device {where}: unknown parameter {shown(unknown[0])}; "
                               f"known are {', '.join(sorted(RANGES))}")
         missing = [entry.name for entry in fields(cls) if entry.name not in values
                    and entry.default is MISSING and entry.default_factory is MISSING]

@@ -117,7 +117,7 @@ def test_table_of_verbs_is_complete_and_their_options_exist(capsys):
         assert re.search(rf"^ +{verb}\s", offered, re.MULTILINE)
         text = helped(capsys, verb)
         more = ["--port", "--backend", "--timeout"] if verb not in (
-            "list", "doctor", "device", "build", "flash") else []
+            "list", "doctor", "device", "build", "flash", "replay") else []
         more += ["--seed"] if verb in ("demo", "run", "verify", "characterize") else []
         assert [name for name in ("--json", *options, *more) if name not in text] == []
 
@@ -167,6 +167,16 @@ def test_numbers_of_the_readme():
     shape = DEFAULT_SHAPE
     assert (f"{shape.neurons} neurons, {shape.inputs} inputs and {shape.words * shape.lanes:,} "
             f"{fmt.WEIGHT_BITS}-bit synapses") in " ".join(README.split())
+
+
+def test_blocks_of_recordings_are_those_of_the_code():
+    from ionspike.host import blocks
+    from ionspike.host.recorder import Kind
+    text = (ROOT / "docs" / "recordings.md").read_text()
+    assert [(int(n), name) for n, name, _ in rows(text, "kind", "block")] == [
+        (int(kind), kind.name) for kind in Kind]
+    assert f"`{blocks.MAGIC.hex(' ')}`" in text and blocks.MOST_BYTES == 1 << 26
+    assert f"version of the format, {blocks.VERSION}" in text
 
 
 def test_table_of_boards_is_that_of_the_code():

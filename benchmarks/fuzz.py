@@ -1,0 +1,775 @@
+"""Feeds every parser that reads foreign bytes on the host with what is nearly right.
+
+    python benchmarks/fuzz.py                                   # all parsers, 20,000 inputs each
+    python benchmarks/fuzz.py --parser frames --inputs 1000000
+    python benchmarks/fuzz.py --seed 7 --json
+
+Seeds are what the real writers write. Mutants have bits flipped, ends cut off, parts spliced,
+doubled or dropped, and numbers replaced by those at limits, at every layer: checksums, frames and
+zip files around what was changed are made right again, so that inner parsers are reached.
+
+An input fails if the parser raises anything but its documented errors, needs more than a second,
+takes more than 256 MB, warns, or has a message of several lines. Exit code 1 then; each kind of
+failure is said once, with the number of its input: `--only NUMBER` runs that one alone, `--keep DIR`
+keeps its bytes. Inputs follow from parser, seed and number, but for times and dates that stand in
+files of spikes and recordings.
+"""
+
+import argparse
+import copy
+import csv
+import hashlib
+import io
+import json
+import random
+import re
+import resource
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ionspike.boards import flash
+from ionspike.boards.errors import BuildError
+from ionspike.boards.table import BOARDS
+from ionspike.fidelity import measurements
+from ionspike.host import blocks, device_facts, ionfile
+from ionspike.host.ageing import Faults
+from ionspike.host.board import Board
+from ionspike.host.compiler import compile
+from ionspike.host.decoder import Decoder
+from ionspike.host.errors import BoardError, InputError, NoBoardError
+from ionspike.host.framing import Deframer, FrameError, cobs_decode, cobs_encode, pack, parse_ack
+from ionspike.host.framing import pack_ack as ack
+from ionspike.host.gather import gather
+from ionspike.host.hello import Hello
+from ionspike.host.link import LinkError
+from ionspike.host.mismatch import Mismatch
+from ionspike.host.network import Network, Projection
+from ionspike.host.recording import Recording
+from ionspike.host.replay import replay
+from ionspike.host.spikes import Spikes
+from ionspike.sim import compact_device
+from ionspike.spec import wire
+from ionspike.spec.device import Device, DeviceError, presets
+from ionspike.spec.shape import CoreShape
+from ionspike.spec.wire import Kind, Nack, Report
+
+SHAPE = CoreShape(neurons=48, inputs=24, lanes=8, words=256, delay_slots=4)
+DT_S = 5e-4
+SECONDS, BYTES = 1.0, 256 << 20
+#: More than any input may need: what asks for it gets MemoryError instead of the machine.
+ADDRESSES = 8 << 30
+
+Mutate = Callable[[random.Random, bytes], bytes]
+
+
+# ----------------------------------------------------------------------------------- mutations --
+
+def mutated(rng: random.Random, data: bytes) -> bytes:
+    """Bytes with one to four changes that know nothing of what they mean."""
+    for _ in range(1 + rng.getrandbits(2)):
+        at, end = sorted((rng.randrange(len(data) + 1), rng.randrange(len(data) + 1)))
+        end = min(end, at + rng.choice((1, 4, 64, 4096)))
+        match rng.randrange(9):
+            case 0 | 1 if data:     # a bit
+                at = min(at, len(data) - 1)
+                data = data[:at] + bytes([data[at] ^ 1 << rng.randrange(8)]) + data[at + 1:]
+            case 2 if data:         # a byte at a limit
+                at = min(at, len(data) - 1)
+                data = data[:at] + rng.choice((b"\0", b"\x01", b"\x7f", b"\x80", b"\xfe",
+                                               b"\xff")) + data[at + 1:]
+            case 3:                 # the end is missing
+                data = data[:at]
+            case 4:                 # a part is missing
+                data = data[:at] + data[end:]
+            case 5:                 # a part is there twice
+                data = data[:end] + data[at:end] + data[end:]
+            case 6:                 # noise
+                data = data[:at] + rng.randbytes(rng.randrange(1, 9)) + data[end:]
+            case 7:                 # a length
+                size = rng.choice((1, 2, 4, 8))
+                value = rng.choice((0, 1, (1 << 8 * size) - 1, 1 << 8 * size - 1,
+                                    (1 << 8 * size - 1) - 1, len(data)))
+                data = data[:at] + (value % (1 << 8 * size)).to_bytes(size, "little") \
+                    + data[at + size:]
+            case _:                 # parts change places
+                other = rng.randrange(len(data) + 1)
+                data = data[:other] + data[at:end] + data[other:at] + data[end:] \
+                    if other <= at else data
+    return data
+
+
+_ODD: list[Any] = [
+    None, True, 0, 1, -1, 255, 1 << 31, 1 << 63, 10 ** 30, 10 ** 400, -0.0, 0.5, 1e-300, 1e300, "",
+    "x", "\ud800", "a\nb", "1", [], [[]], [1, 2], {}, {"a": 1}, "../x", "x\0y"]
+#: What the writer of JSON would not write.
+_TEXTS = ("NaN", "Infinity", "1e999", "9" * 5000, "[" * 3000, '{"a":' * 3000, '"\\ud800"', "")
+
+
+def odd_json(rng: random.Random, content: Any) -> Any:
+    """A value in which one place is odd."""
+    if isinstance(content, dict) and content and rng.random() < 0.9:
+        key = rng.choice(list(content))
+        changed = dict(content)
+        match rng.randrange(12):
+            case 0:
+                del changed[key]
+            case 1:
+                changed[f"{key}x"] = changed.pop(key)
+            case 2:
+                changed[rng.choice(("name", "figures", "growth", "extra"))] = rng.choice(_ODD)
+            case _:
+                changed[key] = odd_json(rng, content[key])
+        return changed
+    if isinstance(content, list) and content and rng.random() < 0.8:
+        at = rng.randrange(len(content))
+        return [*content[:at], odd_json(rng, content[at]), *content[at + rng.randrange(2):]]
+    return copy.deepcopy(rng.choice(_ODD))      # whoever gets it may change it
+
+
+def json_bytes(rng: random.Random, content: Any) -> bytes:
+    """JSON of which something is odd."""
+    for _ in range(rng.choice((1, 1, 2))):
+        content = odd_json(rng, content)
+    text = json.dumps(content)
+    if rng.random() < 0.1 and (places := [m.span() for m in re.finditer(r"[\d.]+", text)]):
+        low, high = rng.choice(places)
+        text = text[:low] + rng.choice(_TEXTS) + text[high:]
+    data = text.encode()
+    return mutated(rng, data) if rng.random() < 0.1 else data
+
+
+def odd_npy(rng: random.Random, data: bytes) -> bytes:
+    """An array whose header or content is odd."""
+    if rng.random() < 0.4:
+        array = np.load(io.BytesIO(data))
+        kind = rng.choice(("<f8", "<f4", "<f2", "<i8", "u1", "?", "<U3", "S2", "<c16", "<M8[s]",
+                           ">i4", "V3"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                array = array.astype(kind)
+            except (TypeError, ValueError):
+                array = np.zeros(rng.choice(((), (0,), (1,), (2, 2), (0, 5), (1, 1, 1))), kind)
+        if array.size and array.dtype.kind in "fi" and rng.random() < 0.5:
+            flat = array.reshape(-1)
+            flat[rng.randrange(flat.size)] = rng.choice((-1, 0, 127)) if array.dtype.kind == "i" \
+                else rng.choice((np.nan, np.inf, -1.0, 0.5, 6e4))
+        if rng.random() < 0.3:
+            array = array.reshape(rng.choice(((-1,), (1, -1), (-1, 1))))
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, array, allow_pickle=False)
+        return buffer.getvalue()
+    if rng.random() < 0.6 and (found := re.search(rb"\{.*\}", data[:200])):
+        header = found.group()
+        numbers = [m.span() for m in re.finditer(rb"\d+", header)]
+        low, high = rng.choice(numbers) if numbers else (1, 1)
+        value = rng.choice((b"0", b"-1", b"2147483648", b"9223372036854775808", b"1e9", b"(1,)",
+                            b"True", b"((((((((", b"[" * 500, b"-" * 3000 + b"1", b"'O'", b"x", b""))
+        changed = header[:low] + value + header[high:]
+        size = max(0, len(header) - len(changed))
+        body = data[:found.start()] + changed + b" " * size + data[found.end():]
+        extra = len(changed) + size - len(header)
+        length = (int.from_bytes(data[8:10], "little") + extra) & 0xFFFF
+        return body[:8] + length.to_bytes(2, "little") + body[10:]
+    return mutated(rng, data)
+
+
+def zipped(rng: random.Random, files: dict[str, bytes]) -> bytes:
+    """A zip file; now and then with a file twice, or packed otherwise."""
+    names = list(files)
+    if rng.random() < 0.1:
+        names.append(rng.choice(names))
+    content = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(content, "w", rng.choice(
+            (zipfile.ZIP_STORED,) * 90 + (zipfile.ZIP_DEFLATED,) * 8
+            + (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))) as archive:
+        warnings.simplefilter("ignore")
+        for name in names:
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), files[name],
+                             archive.compression)
+    data = content.getvalue()
+    return mutated(rng, data) if rng.random() < 0.2 else data
+
+
+def unzipped(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def npz(**arrays: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def npy(array: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+# ------------------------------------------------------------------------------------- parsers --
+
+@dataclass
+class Parser:
+    """One parser: seeds, how they are mutated, what takes them, and what it may raise."""
+
+    seeds: list[bytes]
+    mutate: Mutate
+    parse: Callable[[bytes], object]
+    errors: tuple[type[Exception], ...]
+
+
+def network(rng: np.random.Generator, inputs: int = 6, neurons: int = 9) -> Network:
+    return Network.from_float(
+        device="zhao2025_ms", dt_s=DT_S, inputs=inputs, neurons=neurons, labels="abc",
+        outputs=[6, 7, 8], metadata={"accuracy": 0.5},
+        projections=[Projection("inputs", rng.normal(0.3, 0.4, (inputs, neurons))),
+                     Projection("neurons", rng.normal(0.1, 0.3, (neurons, 5)), delay=2)],
+        mismatch=Mismatch.draw(neurons, seed=0, growth=0.1, gap=0.02, rc=0.1))
+
+
+def hello(**changes: int) -> Hello:
+    return Hello(**{"digest": wire.digest(), "board": 0x80, "lanes": 8, "delay_slots": 4,
+                    "lfsr_width": 64, "lfsr_leap": 16, "tx_slots": 2, "neurons": 48, "inputs": 24,
+                    "rx_bytes": 1024, "words": 256, "clock_hz": 24_000_000, "baud": 3_000_000,
+                    **changes})
+
+
+def frames(folder: Path) -> Parser:
+    """The line: frames, ACKs in them, HELLO."""
+    seeds = [pack(Kind.DATA, 5, bytes(range(200))), ack(3), ack(9, 0x400, Nack.GAP),
+             b"\0" + pack(Kind.HELLO, 0, hello().pack()) + ack(0, 1024),
+             pack(Kind.DATA, 0, b"\0\0\1") + pack(Kind.DATA, 1) + ack(2, 5, Nack.FULL)]
+
+    def mutate(rng: random.Random, data: bytes) -> bytes:
+        if rng.random() < 0.4:
+            return mutated(rng, data)
+        found = []
+        for block in data.split(b"\0"):
+            if block:
+                body = mutated(rng, cobs_decode(block)[:-4])[:240]
+                body += zlib.crc32(body).to_bytes(4, "little")
+                found.append(cobs_encode(body))
+        return b"\0".join(found) + b"\0"
+
+    def parse(data: bytes) -> object:
+        deframer, found = Deframer(), []
+        for at in range(0, len(data), 100):
+            found += deframer.feed(data[at:at + 100])
+        for frame in found:
+            if frame.kind == Kind.ACK:
+                parse_ack(frame)
+            elif frame.kind == Kind.HELLO:
+                Hello.unpack(frame.payload)
+        return found
+
+    return Parser(seeds, mutate, parse, (FrameError, ValueError))
+
+
+class Answering:
+    """A link as far as a board needs one to be opened."""
+
+    def __init__(self, said: Hello):
+        self.said = said
+
+    def open(self, timeout_s: float) -> Hello:
+        return self.said
+
+
+def hellos(folder: Path) -> Parser:
+    """What a board says it is, up to an open board and a period in its clocks."""
+    seeds = [hello().pack(), hello(board=1, neurons=512, inputs=256, words=16384).pack()]
+    sizes = dict(wire.HELLO)
+    places = {name: sum(size for _, size in wire.HELLO[:k])
+              for k, (name, _) in enumerate(wire.HELLO)}
+
+    def mutate(rng: random.Random, data: bytes) -> bytes:
+        name = rng.choice([name for name in sizes if name not in ("magic", "major", "digest")])
+        at, size = places[name], sizes[name]
+        value = rng.choice((0, 1, 8, 16, 24, rng.randrange(1 << 8 * size), (1 << 8 * size) - 1))
+        data = data[:at] + (value % (1 << 8 * size)).to_bytes(size, "little") + data[at + size:]
+        return mutated(rng, data) if rng.random() < 0.3 else data
+
+    def parse(data: bytes) -> object:
+        try:
+            said = Hello.unpack(data)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        board = Board(Answering(said), backend="serial", where="fuzz")
+        board._clocks(DT_S)
+        return board.name, board.is_hardware, board.versions
+
+    return Parser(seeds, mutate, parse, (InputError, NoBoardError))
+
+
+def reports(folder: Path) -> Parser:
+    """What a board says of a run, up to the arrays of a result."""
+    rng = np.random.default_rng(0)
+    compiled = compile(network(rng), SHAPE)
+    seeds = []
+    for options in ({"digests": True, "probes": [1, 2]}, {}):
+        with Board.open(backend="golden", shape=SHAPE) as board:
+            said, receive = [], board._session.link.receive
+
+            def keep(timeout_s: float, receive: Any = receive, said: list[bytes] = said) -> bytes:
+                said.append(receive(timeout_s))
+                return said[-1]
+
+            board.load(compiled)
+            board._session.link.receive = keep
+            board.run(Spikes(rng.random((40, 6)) < 0.4, DT_S), seed=1, **options)
+            seeds.append(b"".join(said))
+
+    def mutate(rng: random.Random, data: bytes) -> bytes:
+        if rng.random() < 0.5:
+            return mutated(rng, data)
+        # Whole records change places, are doubled, dropped or lie.
+        found, at, heads = [], 0, {Report.READ: (5, 2), Report.BITMAP: (3, 1), Report.TICK: (2, 0),
+                                   Report.DIGEST: (8, 0), Report.PROBES: (3, 6),
+                                   Report.MARK: (7, 0)}
+        while at < len(data):
+            if data[at] == Report.SPIKES:
+                end = data.index(0xFF, at + 2) + 1
+            else:
+                fixed, scale = heads[Report(data[at])]
+                end = at + fixed + scale * data[at + fixed - 1]
+            found.append(data[at:end])
+            at = end
+        for _ in range(rng.randrange(1, 4)):
+            k = rng.randrange(len(found))
+            match rng.randrange(4):
+                case 0:
+                    found.insert(k, rng.choice(found))
+                case 1:
+                    found.pop(k)
+                case 2:
+                    found[k] = mutated(rng, found[k])
+                case _:
+                    found.append(bytes([Report.TICK, 128]) + bytes([Report.TICK, 0]))
+            if not found:
+                break
+        return b"".join(found)
+
+    def parse(data: bytes) -> object:
+        decoder = Decoder()
+        decoder.restart = True
+        decoder.begin(0)
+        for at in range(0, len(data), 500):
+            decoder.feed(data[at:at + 500])
+        for segment in decoder.segments:
+            gather(segment, compiled, 40, exact=False, final_state=True,
+                   probed=np.array([1, 2]) if segment.probes else np.zeros(0, np.int64))
+        return decoder.segments
+
+    return Parser(seeds, mutate, parse, (BoardError,))
+
+
+def networks(folder: Path) -> Parser:
+    """`.ion` files; some of those that are whole are compiled."""
+    rng = np.random.default_rng(1)
+    whole = network(rng)
+    seeds = [ionfile.dump(whole), ionfile.dump(replace(
+        whole.with_faults(Faults.draw(9, seed=1, stuck_on=0.2, drift=0.1)),
+        state=np.zeros((9, 3), np.uint16), r_control_ohm=np.full(9, 1e8)))]
+    contents = {seed: unzipped(seed) for seed in seeds}
+
+    def mutate(rng: random.Random, data: bytes) -> bytes:
+        if rng.random() < 0.2:
+            return mutated(rng, data)
+        files = dict(contents[data])
+        name = rng.choice(["header.json"] * 3 + list(files))
+        header = json.loads(files.pop("header.json"))
+        header.pop("sha256")
+        if name != "header.json":
+            files[name] = odd_npy(rng, files[name])
+        elif rng.random() < 0.2:
+            files.pop(rng.choice(list(files)))
+        else:
+            header = odd_json(rng, header)
+        if isinstance(header, dict) and rng.random() < 0.95:
+            header["sha256"] = ionfile._checksum(header, files)
+        text = json.dumps(header).encode()
+        if rng.random() < 0.05:
+            text = json_bytes(rng, header)
+        return zipped(rng, {"header.json": text, **files})
+
+    def parse(data: bytes) -> object:
+        found = ionfile.load_bytes(data, "fuzz.ion")
+        # One in twenty, for that takes much longer than all else.
+        if zlib.crc32(data) % 20 == 0:
+            compile(found, SHAPE).report.lines()
+        return ionfile.dump(found)
+
+    return Parser(seeds, mutate, parse, (InputError, DeviceError))
+
+
+def spike_files(folder: Path) -> Parser:
+    """`.npy` and `.npz` files of spikes, in every form that is read, and results."""
+    rng = np.random.default_rng(2)
+    raster = rng.random((20, 6)) < 0.3
+    tick, index = np.nonzero(raster)
+    events = np.array([(0, 1, 1), (999, 0, 0), (1000, 3, 1)],
+                      dtype=[("t", "<i8"), ("x", "<i4"), ("p", "<i4")])
+    result = folder / "result.npz"
+    with Board.open(backend="golden", shape=SHAPE) as board:
+        board.load(network(rng))
+        board.run(Spikes(raster, DT_S), seed=1, probes=[0], digests=True).save(result)
+    seeds = [npy(raster), npy(raster.astype("f4")), npy(events), npz(raster=raster, dt_s=DT_S),
+             npz(events=events, width=6, ticks=9), npz(index=index, tick=tick, ticks=20, width=6),
+             npz(index=index, t_s=tick * DT_S), result.read_bytes()]
+    contents = {seed: unzipped(seed) for seed in seeds if seed.startswith(b"PK")}
+    paths = {False: folder / "fuzz.npy", True: folder / "fuzz.npz"}
+
+    def mutate(rng: random.Random, data: bytes) -> bytes:
+        if data not in contents:
+            return odd_npy(rng, data)
+        if rng.random() < 0.2:
+            return mutated(rng, data)
+        files = dict(contents[data])
+        name = rng.choice(list(files))
+        match rng.randrange(8):
+            case 0:
+                files.pop(name)
+            case 1:
+                files[rng.choice(("ticks.npy", "width.npy", "dt_s.npy", "p", "raster.npy"))] = npy(
+                    np.array(rng.choice((0, -1, 1 << 40, 0.5, float("nan"), "x", [1, 2]))))
+            case 2:
+                files[name] = files[rng.choice(list(files))]
+            case _:
+                files[name] = odd_npy(rng, files[name])
+        return zipped(rng, files or {"x": b""})
+
+    def parse(data: bytes) -> object:
+        path = paths[data.startswith(b"PK")]
+        path.write_bytes(data)
+        found = Spikes.load(path, dt_s=DT_S, width=6)
+        return found.ticks, found.width
+
+    return Parser(seeds, mutate, parse, (InputError,))
+
+
+def recordings(folder: Path) -> Parser:
+    """`.ionrec` files; one in fifty of those that are whole is replayed."""
+    rng = np.random.default_rng(3)
+    path, seeds = folder / "fuzz.ionrec", []
+    for mode in ("lockstep", "free-running"):
+        with Board.open(backend="golden", shape=SHAPE) as board:
+            with board.record(path, overwrite=True):
+                board.load(network(rng))
+                board.run_many([Spikes(rng.random((12, 6)) < 0.4, DT_S)] * 2, seeds=[1, 2],
+                               probes=[3], digests=True, mode=mode)
+                board.run(Spikes(rng.random((5, 6)) < 0.4, DT_S), reset=False)
+        seeds.append(path.read_bytes())
+    contents = {}
+    for seed in seeds:
+        path.write_bytes(seed)
+        contents[seed] = [(block.kind, block.payload) for block in blocks.read(path)]
+
+    def mutate(rng: random.Random, data: bytes) -> bytes:
+        if rng.random() < 0.2:
+            return mutated(rng, data)
+        found = list(contents[data])
+        for _ in range(rng.randrange(1, 3)):
+            k = rng.randrange(len(found))
+            kind, payload = found[k]
+            match rng.randrange(8):
+                case 0:
+                    found.insert(k, rng.choice(found))
+                case 1 if len(found) > 1:
+                    found.pop(k)
+                case 2:
+                    found[k] = (rng.randrange(10), payload)
+                case _ if found[k] in contents[data] and payload.startswith(b"{"):
+                    found[k] = (kind, json_bytes(rng, json.loads(payload)))
+                case _:
+                    found[k] = (kind, mutated(rng, payload))
+        whole = blocks.preamble() + b"".join(
+            blocks.pack(kind, k, payload) for k, (kind, payload) in enumerate(found))
+        return mutated(rng, whole) if rng.random() < 0.05 else whole
+
+    def parse(data: bytes) -> object:
+        path.write_bytes(data)
+        recording = Recording(path)
+        turns = list(recording.turns())
+        for found in recording.networks():
+            assert found.neurons
+        if zlib.crc32(data) % 50 == 0 and sum(turn.ticks for turn in turns) < 2000 \
+                and recording.shape == SHAPE:
+            with Board.open(backend="golden", shape=SHAPE, timeout_s=0.2) as board:
+                str(replay(recording, board).to_json())
+        return turns
+
+    return Parser(seeds, mutate, parse, (InputError, BoardError, LinkError))
+
+
+def devices(folder: Path) -> Parser:
+    """Device files, up to what `ionspike device show` says of one."""
+    seeds = [Device.text(name).encode() for name in presets()]
+    contents = {seed: json.loads(seed) for seed in seeds}
+    path = folder / "fuzz.json"
+
+    def parse(data: bytes) -> object:
+        path.write_bytes(data)
+        device = Device.load(path)
+        facts = {name: device_facts.origins(path), "threshold_V": device.threshold_V()} \
+            if (name := device.name) else {}
+        return json.dumps([facts, asdict(device)], allow_nan=False, ensure_ascii=False).encode()
+
+    return Parser(seeds, lambda rng, data: json_bytes(rng, contents[data]), parse, (DeviceError,))
+
+
+def compact_devices(folder: Path) -> Parser:
+    """Files of the compact model's parameters."""
+    seeds = [(files("ionspike.spec") / "compact" / f"{name}.json").read_bytes()
+             for name in compact_device.presets()]
+    contents = {seed: json.loads(seed) for seed in seeds}
+    path = folder / "fuzz.json"
+
+    def parse(data: bytes) -> object:
+        path.write_bytes(data)
+        return compact_device.CompactDevice.load(path)
+
+    return Parser(seeds, lambda rng, data: json_bytes(rng, contents[data]), parse, (DeviceError,))
+
+
+def tables(folder: Path) -> Parser:
+    """Measurements of a device."""
+    lines = ["quantity,value,v_V,width_s,gap_s,ramp_V_per_s,peak_V,fraction,trial"]
+    for v, s in ((0.7, 0.02), (1.0, 0.004), (1.4, 0.001)):
+        lines += [f"latency_s,{s * (1 + k / 9):.6g},{v},1,,,,,{k}" for k in range(4)]
+    lines += ["latency_s,,0.2,1,,,,,1", "relaxation_s,0.3,1,1,,,,0.5,1", "threshold_V,0.5,,,,1,,,1",
+              "hold_V,0.2,,,,1,2,,1", "fires,1,1,1,,,,,1", "on_ohm,1e6,,,,,,,1", "off_ohm,1e12,,,,,,,1",
+              "paired_latency_s,0.01,1,1,0.1,,,,1"]
+    seeds = ["\n".join(lines).encode(), ("# said\n" + "\n".join(lines)).encode("utf-8-sig")]
+    path = folder / "fuzz.csv"
+
+    def mutate(rng: random.Random, data: bytes) -> bytes:
+        if rng.random() < 0.3:
+            return mutated(rng, data)
+        rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"))))
+        for _ in range(rng.randrange(1, 4)):
+            k = rng.randrange(len(rows))
+            row = rows[k] = list(rows[k])
+            match rng.randrange(5):
+                case 0:
+                    rows.insert(k, rng.choice(rows))
+                case 1 if len(rows) > 1:
+                    rows.pop(k)
+                case _ if row:
+                    row[rng.randrange(len(row))] = rng.choice(
+                        ("", "nan", "inf", "-1", "1e400", "0", "1e-13", "x", '"', "1_0", "\x00",
+                         "9" * 200_000 if rng.random() < 0.02 else "9" * 30, "\u0661", "1;2",
+                         "latency_s", "v_mV", *rng.choice(rows)))
+        text = io.StringIO()
+        csv.writer(text, lineterminator=rng.choice(("\n", "\r\n", "\r"))).writerows(rows)
+        return text.getvalue().encode()
+
+    def parse(data: bytes) -> object:
+        path.write_bytes(data)
+        return [(group.name, group.typical) for group in measurements.load(path)]
+
+    return Parser(seeds, mutate, parse, (InputError,))
+
+
+def manifests(folder: Path) -> Parser:
+    """`build.json` of a bitstream."""
+    facts = next(iter(BOARDS.values()))
+    (folder / "top.bit").write_bytes(b"bits")
+    said = {"board": facts.name, "bitstream": "top.bit", "build": "00c0ffee", "note": "make it",
+            "sha256": hashlib.sha256(b"bits").hexdigest()}
+    seeds = [json.dumps(said).encode(), json.dumps({**said, "bitstream": None}).encode()]
+    contents = {seed: json.loads(seed) for seed in seeds}
+
+    def parse(data: bytes) -> object:
+        (folder / "build.json").write_bytes(data)
+        found = flash.built(facts, folder)
+        return folder / found["bitstream"], found["build"] + ""
+
+    return Parser(seeds, lambda rng, data: json_bytes(rng, contents[data]), parse, (BuildError,))
+
+
+PARSERS: dict[str, Callable[[Path], Parser]] = {
+    "frames": frames, "hello": hellos, "reports": reports, "networks": networks,
+    "spikes": spike_files, "recordings": recordings, "devices": devices,
+    "compact": compact_devices, "tables": tables, "builds": manifests}
+
+
+# --------------------------------------------------------------------------------------- runner --
+
+class Slow(BaseException):
+    """Not an Exception: nobody may catch it."""
+
+
+class Watch:
+    """Ends an input that is still the same when CPU time has ticked twice."""
+
+    def __init__(self) -> None:
+        self.input = self._seen = -1
+
+    def __call__(self, *_: object) -> None:
+        if self.input == self._seen >= 0:
+            self._seen = -1
+            raise Slow
+        self._seen = self.input
+
+
+#: Inputs after which memory is looked at, which takes longer than most inputs.
+_LOOK = 64
+watch = Watch()
+
+
+def cpu_s(parser: Parser, data: bytes) -> float:
+    """Seconds of CPU that an input takes: others may have had the wall's."""
+    begun = time.process_time()
+    try:
+        parser.parse(data)
+    except (Slow, *parser.errors):
+        pass
+    return time.process_time() - begun
+
+
+@dataclass
+class Tally:
+    """What became of a parser's inputs; ``slowest_s`` of the wall, ``grown_MB`` of peak memory."""
+
+    parser: str
+    inputs: int = 0
+    accepted: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    slowest_s: float = 0.0
+    slowest: int = 0
+    grown_MB: float = 0.0
+    seconds: float = 0.0
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def stretch(name: str, inputs: int, seed: int, folder: Path, only: int | None = None,
+            keep: Path | None = None,
+            progress: Callable[[int], None] = lambda done: None) -> Tally:
+    """Run one parser."""
+    parser, report = PARSERS[name](folder), Tally(name)
+    for data in parser.seeds:
+        parser.parse(data)      # what the writers write is read
+    watch.input = -1
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    first_peak, begun = peak, time.perf_counter()
+    rng = random.Random()
+    for k in range(inputs) if only is None else [only]:
+        rng.seed(f"{name} {seed} {k}")
+        data = parser.mutate(rng, rng.choice(parser.seeds))
+        started, failure = time.perf_counter(), ""
+        watch.input = k
+        try:
+            parser.parse(data)
+            report.accepted += 1
+        except parser.errors as error:
+            report.refused[type(error).__name__] += 1
+            message = str(error)
+            if only is not None:
+                print(f"{type(error).__name__}: {message}")
+            if not message or "\n" in message or len(message) > 4000:
+                failure = f"message of {type(error).__name__} of {len(message)} characters"
+        except Slow:
+            failure = "hangs"
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            failure = (f"{type(error).__name__}: {str(error)[:120]!r} in "
+                       f"{Path(where.filename).name}, {where.name}")
+            if only is not None:
+                traceback.print_exc()
+        seconds = time.perf_counter() - started
+        if seconds > report.slowest_s:
+            report.slowest_s, report.slowest = seconds, k
+        if seconds > SECONDS and not failure and cpu_s(parser, data) > SECONDS:
+            failure = "takes too long"
+        if k % _LOOK == 0 or only is not None:
+            now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            if (now - peak) * 1024 > BYTES:
+                failure = failure or f"takes too much memory, or one of the {_LOOK} before"
+            peak = now
+        if failure:
+            kind = re.sub(r"\d+", "#", failure)
+            if keep is not None and kind not in report.failures:
+                (keep / f"{name}-{seed}-{k}").write_bytes(data)
+            report.failures.setdefault(kind, f"input {k}, {len(data)} bytes: {failure}")
+        report.inputs += 1
+        if k % 1000 == 0:
+            progress(k)
+    report.grown_MB = (peak - first_peak) / 1024
+    report.seconds = time.perf_counter() - begun
+    return report
+
+
+def guarded(names: list[str], inputs: int, seed: int, only: int | None = None,
+            keep: Path | None = None,
+            progress: Callable[[str, int], None] = lambda name, done: None) -> Iterator[Tally]:
+    """Run parsers with a bound on time and memory; warnings are errors."""
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    old = signal.signal(signal.SIGPROF, watch)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS, SECONDS)
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, hard))
+    try:
+        with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None
+                                         ) as folder, warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for name in names:
+                yield stretch(name, inputs, seed, Path(folder), only, keep,
+                              lambda done, name=name: progress(name, done))
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        signal.signal(signal.SIGPROF, old)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--parser", choices=list(PARSERS), help="one alone")
+    parser.add_argument("--inputs", type=int, default=20_000, metavar="N", help="of each parser")
+    parser.add_argument("--seed", type=int, default=1, metavar="S")
+    parser.add_argument("--only", type=int, metavar="K", help="input K alone")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="where inputs that fail are put")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    names = [arguments.parser] if arguments.parser else list(PARSERS)
+
+    def progress(name: str, done: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{name} {done:,} ", end="", file=sys.stderr, flush=True)
+
+    found = []
+    if arguments.keep is not None:
+        arguments.keep.mkdir(parents=True, exist_ok=True)
+    for report in guarded(names, arguments.inputs, arguments.seed, arguments.only, arguments.keep,
+                          progress):
+        found.append(report)
+        if not arguments.json:
+            refused = ", ".join(f"{name} {n:,}" for name, n in report.refused.most_common())
+            print(f"{report.parser:<11}{report.inputs:>10,} inputs in {report.seconds:.0f} s: "
+                  f"{report.accepted:,} accepted; refused {refused or 'none'}; slowest "
+                  f"{report.slowest_s * 1e3:.1f} ms (input {report.slowest}); memory "
+                  f"+{report.grown_MB:.0f} MB; {len(report.failures)} failures", flush=True)
+            for failure in report.failures.values():
+                print(f"           {failure}")
+    if arguments.json:
+        print(json.dumps([asdict(report) for report in found], indent=2))
+    return int(any(report.failures for report in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
