@@ -6,8 +6,10 @@ from typing import Any
 
 from ionspike.host.board import Board
 from ionspike.host.errors import InputError, NoBoardError
+from ionspike.host.fault_spec import FaultSpec
 from ionspike.host.link import Link, LinkError
 from ionspike.host.ports import candidates
+from ionspike.host.replug import Replugging
 from ionspike.spec.shape import DEFAULT_SHAPE, CoreShape
 from ionspike.spec.wire import BAUD
 
@@ -18,7 +20,7 @@ Stage = Callable[[str], None]
 
 
 def open_board(port: str | None, backend: str | None, *, shape: CoreShape | None,
-               timeout_s: float, progress: Stage) -> Board:
+               timeout_s: float, progress: Stage, faults: FaultSpec | None = None) -> Board:
     """See :meth:`ionspike.host.board.Board.open`."""
     if port in ("virtual", "golden") and backend in (None, port):
         port, backend = None, port
@@ -31,25 +33,25 @@ def open_board(port: str | None, backend: str | None, *, shape: CoreShape | None
         raise InputError("the shape of a board is what its bitstream was built with; only virtual "
                          "and golden boards can be given one")
     if backend == "golden":
-        return _golden(shape or DEFAULT_SHAPE, timeout_s)
+        return _golden(shape or DEFAULT_SHAPE, timeout_s, faults)
     if backend == "virtual":
-        return _virtual(shape or DEFAULT_SHAPE, timeout_s, progress)
+        return _virtual(shape or DEFAULT_SHAPE, timeout_s, progress, faults)
     if port is not None:
-        return _serial(port, timeout_s)
+        return _serial(port, timeout_s, faults)
     found = candidates()
     if not found:
         if backend == "serial":
             raise NoBoardError("no board found; `ionspike doctor` says what was looked for")
-        return _virtual(shape or DEFAULT_SHAPE, timeout_s, progress)
-    return _discovered(found, timeout_s)
+        return _virtual(shape or DEFAULT_SHAPE, timeout_s, progress, faults)
+    return _discovered(found, timeout_s, faults)
 
 
-def _discovered(found: list[Any], timeout_s: float) -> Board:
+def _discovered(found: list[Any], timeout_s: float, faults: FaultSpec | None) -> Board:
     boards: list[tuple[Any, Board]] = []
     refused = []
     for candidate in found:
         try:
-            boards.append((candidate, _serial(candidate.port, timeout_s)))
+            boards.append((candidate, _serial(candidate.port, timeout_s, faults)))
         except NoBoardError as error:
             refused.append(str(error))
     if len(boards) == 1:
@@ -62,15 +64,20 @@ def _discovered(found: list[Any], timeout_s: float) -> Board:
     raise NoBoardError("; ".join(refused) + "; for the virtual board use --backend virtual")
 
 
-def _serial(port: str, timeout_s: float) -> Board:
+def _link(port: Any, timeout_s: float, faults: FaultSpec | None) -> Link:
+    """A link over a port that may vanish for a while, or is made to."""
+    return Link(Replugging(port if faults is None else faults.wrap(port), limit_s=timeout_s))
+
+
+def _serial(port: str, timeout_s: float, faults: FaultSpec | None) -> Board:
     import serial
     try:
         line = serial.serial_for_url(port, baudrate=BAUD, timeout=timeout_s)
     except (serial.SerialException, ValueError, OSError) as error:
         raise NoBoardError(_why(port, error)) from error
     try:
-        return Board(Link(line), backend="serial", where=port, timeout_s=timeout_s,
-                     on_close=line.close)
+        return Board(_link(line, timeout_s, faults), backend="serial", where=port,
+                     timeout_s=timeout_s, on_close=line.close)
     except (LinkError, serial.SerialException) as error:
         line.close()
         raise NoBoardError(str(error)) from error   # which names the port
@@ -90,14 +97,16 @@ def _why(port: str, error: Exception) -> str:
     return f"{port}: cannot be opened ({str(error).splitlines()[0]})"
 
 
-def _golden(shape: CoreShape, timeout_s: float) -> Board:
+def _golden(shape: CoreShape, timeout_s: float, faults: FaultSpec | None) -> Board:
     from ionspike.sim.golden import GoldenPort
     port = GoldenPort(shape)
-    return Board(Link(port), backend="golden", where="golden model", timeout_s=timeout_s,
+    link = Link(port) if faults is None else _link(port, timeout_s, faults)
+    return Board(link, backend="golden", where="golden model", timeout_s=timeout_s,
                  on_close=port.close)
 
 
-def _virtual(shape: CoreShape, timeout_s: float, progress: Stage) -> Board:
+def _virtual(shape: CoreShape, timeout_s: float, progress: Stage,
+             faults: FaultSpec | None) -> Board:
     import serial
 
     from ionspike.hdl.top import CLOCK_HZ, Top
@@ -115,7 +124,8 @@ def _virtual(shape: CoreShape, timeout_s: float, progress: Stage) -> Board:
             line.close()
             virtual.close()
 
-        board = Board(Link(line), backend="virtual", where="virtual board", timeout_s=timeout_s,
+        link = Link(line) if faults is None else _link(line, timeout_s, faults)
+        board = Board(link, backend="virtual", where="virtual board", timeout_s=timeout_s,
                       on_close=close)
         board.simulated = virtual.model
         return board

@@ -66,25 +66,33 @@ class Board:
     @classmethod
     def open(cls, port: str | None = None, backend: str | None = None, *,
              shape: CoreShape | None = None, timeout_s: float = TIMEOUT_S,
-             progress: Callable[[str], None] = lambda stage: None) -> "Board":
+             progress: Callable[[str], None] = lambda stage: None,
+             faults: str | None = None) -> "Board":
         """Open a board.
 
         Parameters
         ----------
-        port : name of a serial port. Without it, the one board that is plugged in; if there is
-            none, the virtual board.
+        port : name of a serial port, or ``socket://host:port`` of a board that ``ionspike serve``
+            shares. Without it, the one board that is plugged in; if there is none, the virtual
+            board.
         backend : ``serial``, ``virtual`` or ``golden``, to have no other.
         shape : sizes of a virtual or golden board.
-        timeout_s : how long the board may be silent while it has something to do.
+        timeout_s : how long the board may be silent while it has something to do, and its port
+            gone.
         progress : told the stages of compiling the virtual board.
+        faults : faults put in on purpose between host and board, such as ``1e-4``: docs/link.md.
 
         Raises
         ------
+        InputError
+            For arguments that do not go together, and faults that are none.
         NoBoardError
             If there is none, several, or one that does not answer as it should.
         """
         from ionspike.host.backends import open_board
-        return open_board(port, backend, shape=shape, timeout_s=timeout_s, progress=progress)
+        from ionspike.host.fault_spec import FaultSpec
+        return open_board(port, backend, shape=shape, timeout_s=timeout_s, progress=progress,
+                          faults=None if faults is None else FaultSpec.parse(faults))
 
     @property
     def hello(self) -> Hello:
@@ -353,6 +361,25 @@ class Board:
         """Every register by name."""
         words = self.read(wire.Space.REGISTERS, 0, wire.REGISTERS[-1].offset + 1)
         return {entry.name: int(words[entry.offset]) for entry in wire.REGISTERS}
+
+    def echo(self, payloads: Sequence[bytes]) -> tuple[list[bytes], float]:
+        """Have the board send back what it is sent, and the seconds that took.
+
+        Raises
+        ------
+        InputError
+            For a payload that does not fit a frame.
+        """
+        if longest := [len(data) for data in payloads if len(data) > codec.ECHO_BYTES]:
+            raise InputError(f"an echo of {longest[0]} bytes, {codec.ECHO_BYTES} fit a frame")
+        (segment, seconds), = self._session.exchange(
+            self._session.marked(codec.echo(data) for data in payloads), 1)
+        return segment.echoes, seconds
+
+    @property
+    def link_counters(self) -> dict[str, int]:
+        """Of the host's end of the link, since the board was opened."""
+        return dict(self._session.link.counters)
 
     def round_trip_s(self) -> float:
         """Seconds from a MARK to its answer."""
