@@ -10,10 +10,11 @@ from ionspike.host.fault_spec import FaultSpec
 from ionspike.host.link import Link, LinkError
 from ionspike.host.ports import candidates
 from ionspike.host.replug import Replugging
+from ionspike.host.tcp import SocketPort
 from ionspike.spec.shape import DEFAULT_SHAPE, CoreShape
 from ionspike.spec.wire import BAUD
 
-__all__ = ["BACKENDS", "open_board"]
+__all__ = ["BACKENDS", "open_board", "open_port"]
 
 BACKENDS = ("serial", "virtual", "golden")
 Stage = Callable[[str], None]
@@ -69,16 +70,28 @@ def _link(port: Any, timeout_s: float, faults: FaultSpec | None) -> Link:
     return Link(Replugging(port if faults is None else faults.wrap(port), limit_s=timeout_s))
 
 
-def _serial(port: str, timeout_s: float, faults: FaultSpec | None) -> Board:
+def _open(port: str, timeout_s: float) -> Any:
+    """A port by its name or address."""
     import serial
     try:
-        line = serial.serial_for_url(port, baudrate=BAUD, timeout=timeout_s)
+        if port.startswith("socket://"):
+            return SocketPort(port, timeout_s)
+        return serial.serial_for_url(port, baudrate=BAUD, timeout=timeout_s)
+    except InputError:
+        raise
     except (serial.SerialException, ValueError, OSError) as error:
         raise NoBoardError(_why(port, error)) from error
+
+
+def _serial(port: str, timeout_s: float, faults: FaultSpec | None) -> Board:
+    line = _open(port, timeout_s)
+    where = port.partition("?")[0]      # a token is not for messages
     try:
-        return Board(_link(line, timeout_s, faults), backend="serial", where=port,
-                     timeout_s=timeout_s, on_close=line.close)
-    except (LinkError, serial.SerialException) as error:
+        # Whoever serves a board opens its port again; a connection that ended is over.
+        bare = faults is None and isinstance(line, SocketPort)
+        return Board(Link(line) if bare else _link(line, timeout_s, faults), backend="serial",
+                     where=where, timeout_s=timeout_s, on_close=line.close)
+    except (LinkError, OSError) as error:
         line.close()
         raise NoBoardError(str(error)) from error   # which names the port
     except BaseException:
@@ -88,6 +101,9 @@ def _serial(port: str, timeout_s: float, faults: FaultSpec | None) -> Board:
 
 def _why(port: str, error: Exception) -> str:
     code = getattr(error, "errno", None)
+    port = port.partition("?token=")[0]
+    if isinstance(error, (ConnectionRefusedError, TimeoutError)):
+        return f"{port}: nobody answers there; is `ionspike serve` running, and is this its address?"
     if "://" not in port and not os.path.exists(port) and os.name == "posix":
         return f"{port}: no such port; `ionspike list` shows what there is"
     if code == 13 or "Permission" in str(error):
@@ -107,6 +123,28 @@ def _golden(shape: CoreShape, timeout_s: float, faults: FaultSpec | None) -> Boa
 
 def _virtual(shape: CoreShape, timeout_s: float, progress: Stage,
              faults: FaultSpec | None) -> Board:
+    line, virtual = _virtual_port(shape, timeout_s, progress)
+
+    def close() -> None:
+        line.close()
+        virtual.close()
+
+    try:
+        link = Link(line) if faults is None else _link(line, timeout_s, faults)
+        board = Board(link, backend="virtual", where="virtual board", timeout_s=timeout_s,
+                      on_close=close)
+        board.simulated = virtual.model
+        return board
+    except LinkError as error:
+        close()
+        raise NoBoardError(f"virtual board: {error}") from error
+    except BaseException:
+        close()
+        raise
+
+
+def _virtual_port(shape: CoreShape, timeout_s: float, progress: Stage) -> tuple[Any, Any]:
+    """A virtual board, and its terminal, open."""
     import serial
 
     from ionspike.hdl.top import CLOCK_HZ, Top
@@ -118,20 +156,50 @@ def _virtual(shape: CoreShape, timeout_s: float, progress: Stage,
     except CompileError as error:
         raise NoBoardError(str(error)) from error
     try:
-        line = serial.Serial(virtual.port, BAUD, timeout=timeout_s)
+        return serial.Serial(virtual.port, BAUD, timeout=timeout_s), virtual
+    except BaseException:
+        virtual.close()
+        raise
+
+
+def open_port(port: str | None, backend: str | None, *, timeout_s: float, progress: Stage,
+              faults: FaultSpec | None = None) -> tuple[Any, str, Callable[[], None]]:
+    """A board's bytes without a link: the port, its name, and what closes it.
+
+    Without a port and a backend it is the one board that is plugged in, or the virtual board. Who
+    is there is not asked. It never blocks when it is written to.
+
+    Raises
+    ------
+    NoBoardError
+        If there is none, or several.
+    """
+    if port in ("virtual", "golden") and backend in (None, port):
+        port, backend = None, port
+    if port is not None and backend in ("virtual", "golden"):
+        raise InputError(f"a {backend} board has no port; give either the port {port!r} or the "
+                         f"backend")
+    found = [] if port is not None or backend in ("virtual", "golden") else candidates()
+    if len(found) > 1:
+        raise NoBoardError("several boards: " + ", ".join(map(str, found)) + "; name one")
+    if backend == "serial" and port is None and not found:
+        raise NoBoardError("no board found; `ionspike doctor` says what was looked for")
+    if backend == "golden":
+        from ionspike.sim.golden import GoldenPort
+        line: Any = GoldenPort()
+        where, close = "golden model", line.close
+    elif port is None and not found:
+        line, virtual = _virtual_port(DEFAULT_SHAPE, timeout_s, progress)
+        where = "virtual board"
 
         def close() -> None:
             line.close()
             virtual.close()
-
-        link = Link(line) if faults is None else _link(line, timeout_s, faults)
-        board = Board(link, backend="virtual", where="virtual board", timeout_s=timeout_s,
-                      on_close=close)
-        board.simulated = virtual.model
-        return board
-    except LinkError as error:
-        virtual.close()
-        raise NoBoardError(f"virtual board: {error}") from error
-    except BaseException:
-        virtual.close()
-        raise
+    else:
+        where = port or found[0].port
+        line = _open(where, timeout_s)
+        close = line.close
+    if hasattr(line, "write_timeout"):
+        line.write_timeout = 0
+    return (Replugging(line if faults is None else faults.wrap(line), limit_s=timeout_s),
+            where.partition("?")[0], close)

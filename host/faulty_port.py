@@ -129,6 +129,10 @@ class FaultyPort:
         self._move()
         return len(data)
 
+    def fileno(self) -> int:
+        """None: bytes that are late cannot be waited for, only asked for."""
+        raise OSError("a port with faults has to be polled")
+
     def open(self) -> None:
         """Plug it in again.
 

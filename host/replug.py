@@ -62,9 +62,8 @@ class Replugging:
             self._lost_s = None
         return data
 
-    def write(self, data: bytes) -> int:
-        self._use(lambda: self._port.write(data), None)
-        return len(data)
+    def write(self, data: bytes) -> int | None:
+        return self._use(lambda: self._port.write(data), len(data))
 
     def _use(self, action: Callable[[], _T], otherwise: _T) -> _T:
         try:
