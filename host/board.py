@@ -2,12 +2,12 @@
 
 import platform
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from ionspike.host.session import Progress, Session
 from ionspike.host.spikes import Spikes
 from ionspike.spec import wire
 from ionspike.spec.shape import CoreShape
+
+if TYPE_CHECKING:
+    from ionspike.host.stream import Stream
 
 __all__ = ["Board", "Result"]
 
@@ -209,19 +212,10 @@ class Board:
             yield from self._set("probe_count", len(probed))
             yield from codec.write(wire.address(wire.Space.AUX, wire.AUX_PROBES),
                                    compiled.neuron_slots[probed].astype(np.uint16))
-            if clocks is not None:
-                yield from self._set("period_low", clocks & 0xFFFF)
-                yield from self._set("period_high", clocks >> 16)
+            yield from self._period(clocks)
             for spikes, state, begin in zip(items, states, begins, strict=True):
-                yield codec.clear(state=reset, counters=True)
-                if reset:
-                    for address, words in compiled.image.state_writes(
-                            compiled.placed(begin) if jitter and begin is not None else None):
-                        yield from codec.write(address, words)
-                if state is not None:
-                    yield from codec.write(wire.address(wire.Space.REGISTERS, STATUS_OFFSET),
-                                           # Highest bits first: the LFSR shifts.
-                                           np.array([state], ">u8").view(">u2"))
+                yield from self._starting(state, reset, compiled.placed(begin)
+                                          if jitter and begin is not None else None)
                 yield from self._set("control", control)
                 yield from self._ticks(compiled, spikes, 0 if reset else self._session.tick)
                 yield from self._set("control", 0)
@@ -256,6 +250,69 @@ class Board:
             results.append(Result(seed=seed, wall_s=wall_s, inputs=spikes, initial_state=begin,
                                   **vars(gathered), **common))
         return results
+
+    def stream(self, source: Iterable[Any] | AsyncIterable[Any], *, seed: int | None = None,
+               reset: bool = True, mode: Mode = "lockstep", period_s: float | None = None,
+               policy: wire.Policy = wire.Policy.DROP, ahead: int = 32,
+               lead: int | None = None) -> "Stream":
+        """Run on a source that need not end, and hand out the spikes of each tick as they come.
+
+        Parameters
+        ----------
+        source : one item a tick: the numbers of the inputs that fire, or one boolean per input, or
+            None. An iterable is read in a thread of its own; an asynchronous one needs ``async for``.
+        seed, reset : as in :meth:`run_many`, of which this gives the same spikes.
+        mode : ``lockstep``: a tick runs when the source has given it; ``free-running``: every
+            ``period_s``, from the source's first on.
+        policy : what happens to events that come later than their free-running tick.
+        ahead : ticks that may have been taken from the source while their spikes have not been
+            handed out: bounds all memory. With 1 the source is asked for a tick when the spikes of
+            the one before have been dealt with, so that it may depend on them.
+        lead : free-running ticks between the start and the one of the source's first item; by
+            default, what lasts 20 ms. An item reaches the board in time if it comes no later.
+
+        Raises
+        ------
+        InputError
+            For what does not suit the network, here or while it is iterated over.
+        BoardError, LinkError
+            If the board falls silent.
+        """
+        from ionspike.host.stream import Stream
+        compiled = self._loaded()
+        clocks = self._clocks(compiled.network.dt_s if period_s is None else period_s) \
+            if mode == "free-running" else None
+        control = self._control(mode, wire.Policy(policy), False, False)
+        if seed is None and reset:
+            seed = secrets.randbits(32)
+
+        def setup() -> Iterator[bytes]:
+            yield from self._set("control", 0)
+            yield from self._set("probe_count", 0)
+            yield from self._period(clocks)
+            yield from self._starting(_state_of(seed), reset)
+            if clocks is None:
+                yield from self._set("control", control)
+
+        return Stream(self, source, seed=seed, reset=reset, control=control, clocks=clocks,
+                      ahead=ahead, lead=lead, setup=setup())
+
+    def _starting(self, state: int | None, reset: bool,
+                  placed: NDArray[np.uint16] | None = None) -> Iterator[bytes]:
+        """What a run begins with: neurons, as the image has them or as they are placed, and LFSR."""
+        yield codec.clear(state=reset, counters=True)
+        if reset:
+            for address, words in self._loaded().image.state_writes(placed):
+                yield from codec.write(address, words)
+        if state is not None:
+            yield from codec.write(wire.address(wire.Space.REGISTERS, STATUS_OFFSET),
+                                   # Highest bits first: the LFSR shifts.
+                                   np.array([state], ">u8").view(">u2"))
+
+    def _period(self, clocks: int | None) -> Iterator[bytes]:
+        if clocks is not None:
+            yield from self._set("period_low", clocks & 0xFFFF)
+            yield from self._set("period_high", clocks >> 16)
 
     def waves(self, path: str | Path, *, neurons: Sequence[int] | None = None,
               ticks: tuple[int | None, int | None] = (None, None),

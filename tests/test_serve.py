@@ -225,7 +225,7 @@ def test_a_bad_address_is_one_line(text):
         Board.open(f"socket://{text}")
 
 
-@pytest.mark.filterwarnings("ignore:setDaemon:DeprecationWarning")   # in pyserial
+@pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")   # in pyserial
 def test_a_port_of_rfc2217():
     """pyserial's own protocol, to pyserial's own server, with the virtual board behind it."""
     require_compiler()
