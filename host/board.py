@@ -278,6 +278,7 @@ class Board:
         BoardError, LinkError
             If the board falls silent.
         """
+        from ionspike.host.live import Live
         from ionspike.host.stream import Stream
         compiled = self._loaded()
         clocks = self._clocks(compiled.network.dt_s if period_s is None else period_s) \
@@ -294,8 +295,8 @@ class Board:
             if clocks is None:
                 yield from self._set("control", control)
 
-        return Stream(self, source, seed=seed, reset=reset, control=control, clocks=clocks,
-                      ahead=ahead, lead=lead, setup=setup())
+        return Stream(source, ahead, seed, lambda: Live(
+            self, setup(), restart=reset, control=control, clocks=clocks, lead=lead))
 
     def _starting(self, state: int | None, reset: bool,
                   placed: NDArray[np.uint16] | None = None) -> Iterator[bytes]:

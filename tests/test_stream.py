@@ -107,7 +107,7 @@ def test_the_source_is_asked_for_no_more_than_wanted(board, ahead):
             if done % 10 == 0:
                 time.sleep(0.02)
             assert asked <= done - 1 + ahead
-            assert len(stream._ready) <= ahead
+            assert len(stream._live.ready) <= ahead
     assert_usable(board)
 
 
