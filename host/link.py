@@ -307,7 +307,9 @@ class Link:
                 self._resend()
 
     def _resend(self) -> None:
-        self._retry.again(self._outbox.flight[0].seq, self._clock())
+        # Old copies may fill the port: one more for each that is found damaged would never end.
+        ahead_s = self._line.unsent() / (self._line.byte_rate or 1e9)
+        self._retry.again(self._outbox.flight[0].seq, self._clock(), ahead_s)
         if self._retry.dead or self._retry.hopeless:
             self._give_up()
         self._outbox.rewind()

@@ -12,6 +12,7 @@ from ionspike.host.fault_spec import FaultSpec
 from ionspike.host.faults import BYTE_KINDS, TIME_KINDS, Faults
 from ionspike.host.link import Link
 from ionspike.host.replug import Replugging
+from ionspike.host.retry import Retry
 from ionspike.sim.link import BoardLink
 
 DATA = random.Random(1).randbytes(200_000)
@@ -104,3 +105,11 @@ def test_a_board_is_opened_with_faults():
         assert board.link_counters["resent"] + board.link_counters["crc_errors"]
     with pytest.raises(InputError, match="--faults"):
         Board.open(backend="golden", faults="often")
+
+
+def test_a_copy_that_still_waits_in_the_port_is_not_sent_again():
+    """Or each damaged copy would make another, and the port fill with them."""
+    retry = Retry(0.001, 0.0)
+    retry.again(5, 1.0, ahead_s=0.5)
+    assert retry.on_its_way(5, 1.5) and not retry.on_its_way(5, 1.502)
+    assert not retry.on_its_way(6, 1.2)
