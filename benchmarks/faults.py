@@ -137,7 +137,7 @@ def main() -> None:
               f"{row['faults']:,} | {row['resent']:,} | {row['events_per_s']:,} | "
               f"{row['bytes_per_event']} |", flush=True)
     spec = FaultSpec(replug_s=0.02, away_s=0.05, seed=given.seed)
-    row = measure(network, spec, 0, expected, given.pulls)
+    row = measure(network, spec, 1, expected, given.pulls)
     took_s = row["recovery_s"]
     print(f"\nre-plugs: {row['pulls']}, each of {spec.away_s:g} s; {row['events']:,} events, {row['lost']} "
           f"lost, {row['added']} added, {row['states']} runs differ; data {1e3 * statistics.median(took_s):.1f} ms "
