@@ -28,15 +28,20 @@ def add_seed(parser: argparse.ArgumentParser, text: str, default: int | None) ->
 def add_board(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("board", "without these, the board that is plugged in; if "
                                       "there is none, the virtual board")
-    group.add_argument("--port", metavar="PORT", help="serial port of the board")
+    group.add_argument("--port", metavar="PORT", help="serial port of the board, or "
+                       "socket://host:port where `ionspike serve` shares it")
     group.add_argument("--backend", choices=BACKENDS, help="have no other kind of board")
     group.add_argument("--timeout", type=seconds, default=TIMEOUT_S, metavar="SECONDS",
                        help="longest silence of the board (default %(default)g)")
+    group.add_argument("--faults", metavar="RATE,NAME=VALUE,...", help="put faults on the line, to "
+                       "see that they cost nothing but time: 1e-4, or flip=1e-4,replug=2s,seed=7; "
+                       "docs/link.md")
 
 
 def open_board(arguments: argparse.Namespace) -> Board:
     """The board that the arguments ask for; stages of compiling a virtual one go to stderr."""
     return Board.open(arguments.port, arguments.backend, timeout_s=arguments.timeout,
+                      faults=arguments.faults,
                       progress=lambda stage: note(f"virtual board, first use: {stage}"))
 
 

@@ -6,19 +6,22 @@ from typing import Any
 
 from ionspike.host.board import Board
 from ionspike.host.errors import InputError, NoBoardError
+from ionspike.host.fault_spec import FaultSpec
 from ionspike.host.link import Link, LinkError
 from ionspike.host.ports import candidates
+from ionspike.host.replug import Replugging
+from ionspike.host.tcp import SocketPort
 from ionspike.spec.shape import DEFAULT_SHAPE, CoreShape
 from ionspike.spec.wire import BAUD
 
-__all__ = ["BACKENDS", "open_board"]
+__all__ = ["BACKENDS", "open_board", "open_port"]
 
 BACKENDS = ("serial", "virtual", "golden")
 Stage = Callable[[str], None]
 
 
 def open_board(port: str | None, backend: str | None, *, shape: CoreShape | None,
-               timeout_s: float, progress: Stage) -> Board:
+               timeout_s: float, progress: Stage, faults: FaultSpec | None = None) -> Board:
     """See :meth:`ionspike.host.board.Board.open`."""
     if port in ("virtual", "golden") and backend in (None, port):
         port, backend = None, port
@@ -31,25 +34,25 @@ def open_board(port: str | None, backend: str | None, *, shape: CoreShape | None
         raise InputError("the shape of a board is what its bitstream was built with; only virtual "
                          "and golden boards can be given one")
     if backend == "golden":
-        return _golden(shape or DEFAULT_SHAPE, timeout_s)
+        return _golden(shape or DEFAULT_SHAPE, timeout_s, faults)
     if backend == "virtual":
-        return _virtual(shape or DEFAULT_SHAPE, timeout_s, progress)
+        return _virtual(shape or DEFAULT_SHAPE, timeout_s, progress, faults)
     if port is not None:
-        return _serial(port, timeout_s)
+        return _serial(port, timeout_s, faults)
     found = candidates()
     if not found:
         if backend == "serial":
             raise NoBoardError("no board found; `ionspike doctor` says what was looked for")
-        return _virtual(shape or DEFAULT_SHAPE, timeout_s, progress)
-    return _discovered(found, timeout_s)
+        return _virtual(shape or DEFAULT_SHAPE, timeout_s, progress, faults)
+    return _discovered(found, timeout_s, faults)
 
 
-def _discovered(found: list[Any], timeout_s: float) -> Board:
+def _discovered(found: list[Any], timeout_s: float, faults: FaultSpec | None) -> Board:
     boards: list[tuple[Any, Board]] = []
     refused = []
     for candidate in found:
         try:
-            boards.append((candidate, _serial(candidate.port, timeout_s)))
+            boards.append((candidate, _serial(candidate.port, timeout_s, faults)))
         except NoBoardError as error:
             refused.append(str(error))
     if len(boards) == 1:
@@ -62,16 +65,33 @@ def _discovered(found: list[Any], timeout_s: float) -> Board:
     raise NoBoardError("; ".join(refused) + "; for the virtual board use --backend virtual")
 
 
-def _serial(port: str, timeout_s: float) -> Board:
+def _link(port: Any, timeout_s: float, faults: FaultSpec | None) -> Link:
+    """A link over a port that may vanish for a while, or is made to."""
+    return Link(Replugging(port if faults is None else faults.wrap(port), limit_s=timeout_s))
+
+
+def _open(port: str, timeout_s: float) -> Any:
+    """A port by its name or address."""
     import serial
     try:
-        line = serial.serial_for_url(port, baudrate=BAUD, timeout=timeout_s)
+        if port.startswith("socket://"):
+            return SocketPort(port, timeout_s)
+        return serial.serial_for_url(port, baudrate=BAUD, timeout=timeout_s)
+    except InputError:
+        raise
     except (serial.SerialException, ValueError, OSError) as error:
         raise NoBoardError(_why(port, error)) from error
+
+
+def _serial(port: str, timeout_s: float, faults: FaultSpec | None) -> Board:
+    line = _open(port, timeout_s)
+    where = port.partition("?")[0]      # a token is not for messages
     try:
-        return Board(Link(line), backend="serial", where=port, timeout_s=timeout_s,
-                     on_close=line.close)
-    except (LinkError, serial.SerialException) as error:
+        # Whoever serves a board opens its port again; a connection that ended is over.
+        bare = faults is None and isinstance(line, SocketPort)
+        return Board(Link(line) if bare else _link(line, timeout_s, faults), backend="serial",
+                     where=where, timeout_s=timeout_s, on_close=line.close)
+    except (LinkError, OSError) as error:
         line.close()
         raise NoBoardError(str(error)) from error   # which names the port
     except BaseException:
@@ -81,6 +101,9 @@ def _serial(port: str, timeout_s: float) -> Board:
 
 def _why(port: str, error: Exception) -> str:
     code = getattr(error, "errno", None)
+    port = port.partition("?token=")[0]
+    if isinstance(error, (ConnectionRefusedError, TimeoutError)):
+        return f"{port}: nobody answers there; is `ionspike serve` running, and is this its address?"
     if "://" not in port and not os.path.exists(port) and os.name == "posix":
         return f"{port}: no such port; `ionspike list` shows what there is"
     if code == 13 or "Permission" in str(error):
@@ -90,14 +113,38 @@ def _why(port: str, error: Exception) -> str:
     return f"{port}: cannot be opened ({str(error).splitlines()[0]})"
 
 
-def _golden(shape: CoreShape, timeout_s: float) -> Board:
+def _golden(shape: CoreShape, timeout_s: float, faults: FaultSpec | None) -> Board:
     from ionspike.sim.golden import GoldenPort
     port = GoldenPort(shape)
-    return Board(Link(port), backend="golden", where="golden model", timeout_s=timeout_s,
+    link = Link(port) if faults is None else _link(port, timeout_s, faults)
+    return Board(link, backend="golden", where="golden model", timeout_s=timeout_s,
                  on_close=port.close)
 
 
-def _virtual(shape: CoreShape, timeout_s: float, progress: Stage) -> Board:
+def _virtual(shape: CoreShape, timeout_s: float, progress: Stage,
+             faults: FaultSpec | None) -> Board:
+    line, virtual = _virtual_port(shape, timeout_s, progress)
+
+    def close() -> None:
+        line.close()
+        virtual.close()
+
+    try:
+        link = Link(line) if faults is None else _link(line, timeout_s, faults)
+        board = Board(link, backend="virtual", where="virtual board", timeout_s=timeout_s,
+                      on_close=close)
+        board.simulated = virtual.model
+        return board
+    except LinkError as error:
+        close()
+        raise NoBoardError(f"virtual board: {error}") from error
+    except BaseException:
+        close()
+        raise
+
+
+def _virtual_port(shape: CoreShape, timeout_s: float, progress: Stage) -> tuple[Any, Any]:
+    """A virtual board, and its terminal, open."""
     import serial
 
     from ionspike.hdl.top import CLOCK_HZ, Top
@@ -109,19 +156,50 @@ def _virtual(shape: CoreShape, timeout_s: float, progress: Stage) -> Board:
     except CompileError as error:
         raise NoBoardError(str(error)) from error
     try:
-        line = serial.Serial(virtual.port, BAUD, timeout=timeout_s)
+        return serial.Serial(virtual.port, BAUD, timeout=timeout_s), virtual
+    except BaseException:
+        virtual.close()
+        raise
+
+
+def open_port(port: str | None, backend: str | None, *, timeout_s: float, progress: Stage,
+              faults: FaultSpec | None = None) -> tuple[Any, str, Callable[[], None]]:
+    """A board's bytes without a link: the port, its name, and what closes it.
+
+    Without a port and a backend it is the one board that is plugged in, or the virtual board. Who
+    is there is not asked. It never blocks when it is written to.
+
+    Raises
+    ------
+    NoBoardError
+        If there is none, or several.
+    """
+    if port in ("virtual", "golden") and backend in (None, port):
+        port, backend = None, port
+    if port is not None and backend in ("virtual", "golden"):
+        raise InputError(f"a {backend} board has no port; give either the port {port!r} or the "
+                         f"backend")
+    found = [] if port is not None or backend in ("virtual", "golden") else candidates()
+    if len(found) > 1:
+        raise NoBoardError("several boards: " + ", ".join(map(str, found)) + "; name one")
+    if backend == "serial" and port is None and not found:
+        raise NoBoardError("no board found; `ionspike doctor` says what was looked for")
+    if backend == "golden":
+        from ionspike.sim.golden import GoldenPort
+        line: Any = GoldenPort()
+        where, close = "golden model", line.close
+    elif port is None and not found:
+        line, virtual = _virtual_port(DEFAULT_SHAPE, timeout_s, progress)
+        where = "virtual board"
 
         def close() -> None:
             line.close()
             virtual.close()
-
-        board = Board(Link(line), backend="virtual", where="virtual board", timeout_s=timeout_s,
-                      on_close=close)
-        board.simulated = virtual.model
-        return board
-    except LinkError as error:
-        virtual.close()
-        raise NoBoardError(f"virtual board: {error}") from error
-    except BaseException:
-        virtual.close()
-        raise
+    else:
+        where = port or found[0].port
+        line = _open(where, timeout_s)
+        close = line.close
+    if hasattr(line, "write_timeout"):
+        line.write_timeout = 0
+    return (Replugging(line if faults is None else faults.wrap(line), limit_s=timeout_s),
+            where.partition("?")[0], close)

@@ -2,12 +2,12 @@
 
 import platform
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from ionspike.host.session import Progress, Session
 from ionspike.host.spikes import Spikes
 from ionspike.spec import wire
 from ionspike.spec.shape import CoreShape
+
+if TYPE_CHECKING:
+    from ionspike.host.stream import Stream
 
 __all__ = ["Board", "Result"]
 
@@ -71,25 +74,33 @@ class Board:
     @classmethod
     def open(cls, port: str | None = None, backend: str | None = None, *,
              shape: CoreShape | None = None, timeout_s: float = TIMEOUT_S,
-             progress: Callable[[str], None] = lambda stage: None) -> "Board":
+             progress: Callable[[str], None] = lambda stage: None,
+             faults: str | None = None) -> "Board":
         """Open a board.
 
         Parameters
         ----------
-        port : name of a serial port. Without it, the one board that is plugged in; if there is
-            none, the virtual board.
+        port : name of a serial port, or ``socket://host:port`` of a board that ``ionspike serve``
+            shares. Without it, the one board that is plugged in; if there is none, the virtual
+            board.
         backend : ``serial``, ``virtual`` or ``golden``, to have no other.
         shape : sizes of a virtual or golden board.
-        timeout_s : how long the board may be silent while it has something to do.
+        timeout_s : how long the board may be silent while it has something to do, and its port
+            gone.
         progress : told the stages of compiling the virtual board.
+        faults : faults put in on purpose between host and board, such as ``1e-4``: docs/link.md.
 
         Raises
         ------
+        InputError
+            For arguments that do not go together, and faults that are none.
         NoBoardError
             If there is none, several, or one that does not answer as it should.
         """
         from ionspike.host.backends import open_board
-        return open_board(port, backend, shape=shape, timeout_s=timeout_s, progress=progress)
+        from ionspike.host.fault_spec import FaultSpec
+        return open_board(port, backend, shape=shape, timeout_s=timeout_s, progress=progress,
+                          faults=None if faults is None else FaultSpec.parse(faults))
 
     @property
     def hello(self) -> Hello:
@@ -208,19 +219,10 @@ class Board:
             yield from self._set("probe_count", len(probed))
             yield from codec.write(wire.address(wire.Space.AUX, wire.AUX_PROBES),
                                    compiled.neuron_slots[probed].astype(np.uint16))
-            if clocks is not None:
-                yield from self._set("period_low", clocks & 0xFFFF)
-                yield from self._set("period_high", clocks >> 16)
+            yield from self._period(clocks)
             for spikes, state, begin in zip(items, states, begins, strict=True):
-                yield codec.clear(state=reset, counters=True)
-                if reset:
-                    for address, words in compiled.image.state_writes(
-                            compiled.placed(begin) if jitter and begin is not None else None):
-                        yield from codec.write(address, words)
-                if state is not None:
-                    yield from codec.write(wire.address(wire.Space.REGISTERS, STATUS_OFFSET),
-                                           # Highest bits first: the LFSR shifts.
-                                           np.array([state], ">u8").view(">u2"))
+                yield from self._starting(state, reset, compiled.placed(begin)
+                                          if jitter and begin is not None else None)
                 yield from self._set("control", control)
                 yield from self._ticks(compiled, spikes, 0 if reset else self._session.tick)
                 yield from self._set("control", 0)
@@ -260,6 +262,70 @@ class Board:
             results.append(Result(seed=seed, wall_s=wall_s, inputs=spikes, initial_state=begin,
                                   **vars(gathered), **common))
         return results
+
+    def stream(self, source: Iterable[Any] | AsyncIterable[Any], *, seed: int | None = None,
+               reset: bool = True, mode: Mode = "lockstep", period_s: float | None = None,
+               policy: wire.Policy = wire.Policy.DROP, ahead: int = 32,
+               lead: int | None = None) -> "Stream":
+        """Run on a source that need not end, and hand out the spikes of each tick as they come.
+
+        Parameters
+        ----------
+        source : one item a tick: the numbers of the inputs that fire, or one boolean per input, or
+            None. An iterable is read in a thread of its own; an asynchronous one needs ``async for``.
+        seed, reset : as in :meth:`run_many`, of which this gives the same spikes.
+        mode : ``lockstep``: a tick runs when the source has given it; ``free-running``: every
+            ``period_s``, from the source's first on.
+        policy : what happens to events that come later than their free-running tick.
+        ahead : ticks that may have been taken from the source while their spikes have not been
+            handed out: bounds all memory. With 1 the source is asked for a tick when the spikes of
+            the one before have been dealt with, so that it may depend on them.
+        lead : free-running ticks between the start and the one of the source's first item; by
+            default, what lasts 20 ms. An item reaches the board in time if it comes no later.
+
+        Raises
+        ------
+        InputError
+            For what does not suit the network, here or while it is iterated over.
+        BoardError, LinkError
+            If the board falls silent.
+        """
+        from ionspike.host.live import Live
+        from ionspike.host.stream import Stream
+        compiled = self._loaded()
+        clocks = self._clocks(compiled.network.dt_s if period_s is None else period_s) \
+            if mode == "free-running" else None
+        control = self._control(mode, wire.Policy(policy), False, False)
+        if seed is None and reset:
+            seed = secrets.randbits(32)
+
+        def setup() -> Iterator[bytes]:
+            yield from self._set("control", 0)
+            yield from self._set("probe_count", 0)
+            yield from self._period(clocks)
+            yield from self._starting(_state_of(seed), reset)
+            if clocks is None:
+                yield from self._set("control", control)
+
+        return Stream(source, ahead, seed, lambda: Live(
+            self, setup(), restart=reset, control=control, clocks=clocks, lead=lead))
+
+    def _starting(self, state: int | None, reset: bool,
+                  placed: NDArray[np.uint16] | None = None) -> Iterator[bytes]:
+        """What a run begins with: neurons, as the image has them or as they are placed, and LFSR."""
+        yield codec.clear(state=reset, counters=True)
+        if reset:
+            for address, words in self._loaded().image.state_writes(placed):
+                yield from codec.write(address, words)
+        if state is not None:
+            yield from codec.write(wire.address(wire.Space.REGISTERS, STATUS_OFFSET),
+                                   # Highest bits first: the LFSR shifts.
+                                   np.array([state], ">u8").view(">u2"))
+
+    def _period(self, clocks: int | None) -> Iterator[bytes]:
+        if clocks is not None:
+            yield from self._set("period_low", clocks & 0xFFFF)
+            yield from self._set("period_high", clocks >> 16)
 
     def waves(self, path: str | Path, *, neurons: Sequence[int] | None = None,
               ticks: tuple[int | None, int | None] = (None, None),
@@ -398,6 +464,25 @@ class Board:
         """Every register by name."""
         words = self.read(wire.Space.REGISTERS, 0, wire.REGISTERS[-1].offset + 1)
         return {entry.name: int(words[entry.offset]) for entry in wire.REGISTERS}
+
+    def echo(self, payloads: Sequence[bytes]) -> tuple[list[bytes], float]:
+        """Have the board send back what it is sent, and the seconds that took.
+
+        Raises
+        ------
+        InputError
+            For a payload that does not fit a frame.
+        """
+        if longest := [len(data) for data in payloads if len(data) > codec.ECHO_BYTES]:
+            raise InputError(f"an echo of {longest[0]} bytes, {codec.ECHO_BYTES} fit a frame")
+        (segment, seconds), = self._session.exchange(
+            self._session.marked(codec.echo(data) for data in payloads), 1)
+        return segment.echoes, seconds
+
+    @property
+    def link_counters(self) -> dict[str, int]:
+        """Of the host's end of the link, since the board was opened."""
+        return dict(self._session.link.counters)
 
     def round_trip_s(self) -> float:
         """Seconds from a MARK to its answer."""

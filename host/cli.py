@@ -71,11 +71,14 @@ def _build() -> argparse.ArgumentParser:
         verb_flash,
         verb_info,
         verb_list,
+        verb_loopback,
         verb_replay,
         verb_run,
+        verb_serve,
         verb_verify,
     )
-    for module in (verb_list, verb_info, verb_demo, verb_run, verb_replay, verb_verify, verb_characterize,
-                   verb_device, verb_build, verb_flash, verb_doctor):
+    for module in (verb_list, verb_info, verb_demo, verb_run, verb_replay, verb_verify,
+                   verb_characterize, verb_device, verb_build, verb_flash, verb_loopback, verb_serve,
+                   verb_doctor):
         module.add(verbs)
     return parser

@@ -10,13 +10,15 @@ from ionspike.host.errors import InputError
 from ionspike.spec.wire import LIST_END, LIST_SKIP, PAYLOAD_BYTES, Op
 
 __all__ = [
-    "READ_WORDS", "WRITE_WORDS", "advance", "clear", "echo", "encode_events", "encode_lists",
-    "list_indices", "mark", "read", "record_size", "write",
+    "ECHO_BYTES", "READ_WORDS", "WRITE_WORDS", "advance", "clear", "echo", "encode_events",
+    "encode_lists", "list_indices", "mark", "read", "record_size", "write",
 ]
 
 _STAMP, _STAMP_N = struct.Struct("<BH"), struct.Struct("<BHB")
 #: Words of one WRITE: what a frame holds after op, address and n.
 WRITE_WORDS = (PAYLOAD_BYTES - 5) // 2
+#: Bytes of one ECHO.
+ECHO_BYTES = PAYLOAD_BYTES - 2
 #: Words of one READ.
 READ_WORDS = 252
 #: A stamp is compared modulo 2**16, so no step forward may reach half of that.

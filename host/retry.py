@@ -61,10 +61,10 @@ class Retry:
         self._stretch = min(64.0, self._stretch * (2.0 if self.silent else 1.2))
         self.silent += 1
 
-    def again(self, seq: int, now_s: float) -> None:
-        """Frames from ``seq`` on are sent again."""
+    def again(self, seq: int, now_s: float, ahead_s: float = 0.0) -> None:
+        """Frames from ``seq`` on are sent again, after what needs ``ahead_s`` to leave the port."""
         self._since_s = now_s
-        self._again = seq, now_s
+        self._again = seq, now_s + ahead_s
         self.tries += 1
 
     def on_its_way(self, seq: int, now_s: float) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ionspike.host import codec
 from ionspike.host.decoder import Decoder, Segment
-from ionspike.host.errors import BoardError, NoBoardError
+from ionspike.host.errors import BoardError, InputError, NoBoardError
 from ionspike.host.hello import Hello
 from ionspike.host.recorder import Recorder
 from ionspike.spec import wire
@@ -46,7 +46,7 @@ class Session:
         self.recorder: Recorder | None = None
         self._token = 0
         self._decoder = Decoder()
-        self._closed = self._in_step = False
+        self._closed = self._in_step = self._live = False
         self._fresh = True
         self.hello = self._open()
 
@@ -78,8 +78,7 @@ class Session:
         With ``restart`` the tick number starts anew in each segment, else it goes on. ``facts`` are
         what a recording says of it.
         """
-        if self._closed:
-            raise BoardError(f"{self.where}: the board is closed")
+        self._require_free()
         if not self._in_step:
             self._step_in()
         self._in_step = False
@@ -128,6 +127,39 @@ class Session:
             recorder.end({"link": dict(self.link.counters),
                           "wall_s": sum(wall_s for _, wall_s in ended)})
         return ended
+
+    # An exchange without a known end, after one that has ended: begin, put and poll, end.
+
+    def begin(self) -> None:
+        """From here on records are put and answers polled; no exchange until :meth:`end`."""
+        self._require_free()
+        self._in_step, self._live = False, True
+        self._decoder.restart = False
+        self._decoder.begin(self.tick)
+
+    def put(self, records: Iterable[bytes]) -> None:
+        """Send records; they leave with the next :meth:`poll` at the latest."""
+        for record in records:
+            self.link.send(record)
+
+    def poll(self, timeout_s: float) -> tuple[list[Segment], bool]:
+        """Segments that MARKs have ended, and whether anything came within the time."""
+        data = self.link.receive(timeout_s)
+        self._decoder.feed(data)
+        segments, self._decoder.segments = self._decoder.segments, []
+        for segment in segments:
+            self.tick = segment.tick
+        return segments, bool(data)
+
+    def end(self, in_step: bool) -> None:
+        """``in_step``: every MARK has come back. Else the link is opened anew for what follows."""
+        self._live, self._in_step = False, in_step
+
+    def _require_free(self) -> None:
+        if self._closed:
+            raise BoardError(f"{self.where}: the board is closed")
+        if self._live:
+            raise InputError(f"{self.where}: a stream is under way; close it first")
 
     def _step_in(self) -> None:
         """Learn the tick number of a board just opened, or of one whose run was cut short."""

@@ -92,6 +92,16 @@ class Outbox:
         self._again = min(self._again, left)
         return done
 
+    def foreign(self, ack: Ack, room: int) -> bool:
+        """Whether an ACK cannot be of this conversation, with a receiver of ``room`` bytes."""
+        if (self._seq - ack.seq) & 0xFF > len(self.flight):
+            return True
+        if ack.limit is None:
+            return False
+        # It has taken no less than what it acknowledged earlier, and no more than was sent.
+        least = self._total - sum(frame.size for frame in self.flight) - room
+        return (ack.limit - least) & 0xFFFF > 2 * room + self._total - least
+
     def rewind(self) -> None:
         """Send everything in flight once more."""
         self._again = len(self.flight)

@@ -15,6 +15,8 @@ __all__ = ["GoldenPort"]
 _STROBES = {"crc_errors": "crc_error", "gaps": "gap", "overflows": "overflow", "resent": "resent"}
 #: Ticks run at a time: bounds how long a call takes, so that Ctrl-C and progress come through.
 _SLICE_TICKS = 64
+#: Seconds after which frames that nobody acknowledges are sent again, as gateware does.
+_RESEND_S = 0.022
 #: Reports waiting for the host beyond which no more ticks are run.
 _BACKLOG = 4096
 
@@ -44,6 +46,7 @@ class GoldenPort:
         self.interpreter = Interpreter(shape, self._counters, self._clear)
         self._opened = 0
         self._out = bytearray()
+        self._oldest: tuple[int | None, float] = None, 0.0
 
     @property
     def in_waiting(self) -> int:
@@ -52,6 +55,8 @@ class GoldenPort:
 
     def read(self, size: int = 1) -> bytes:
         self._serve()
+        if not self._out:
+            self._resend()
         if not self._out and self.timeout != 0:
             # Whoever polls a board that has nothing to say need not keep a core busy.
             time.sleep(min(0.001, self.timeout or 0.001))
@@ -87,6 +92,16 @@ class GoldenPort:
         if self.interpreter.busy and self.link.backlog < _BACKLOG:
             self.link.write(self.interpreter.run(_SLICE_TICKS))
         self._out += self.link.take()
+
+    def _resend(self) -> None:
+        oldest, since_s = self._oldest
+        now_s = time.monotonic()
+        if self.link.oldest is None or self.link.oldest != oldest:
+            self._oldest = self.link.oldest, now_s
+        elif now_s - since_s > _RESEND_S:
+            self._oldest = oldest, now_s
+            self.link.resend()
+            self._out += self.link.take()
 
     def _counters(self) -> dict[str, int]:
         return {name: self.link.counters[strobe] for name, strobe in _STROBES.items()}

@@ -1,0 +1,156 @@
+"""Spikes over a bad line: none lost, doubled or out of order, and what that costs; simulated time.
+
+    python benchmarks/faults.py                              # a minute or two
+    python benchmarks/faults.py --events 1000000             # the long run
+
+The whole gateware at 3 Mbaud, behind a line that flips, drops, inserts and doubles bytes in both
+directions at each rate. Random spikes go in; what comes out, the state and the LFSR after the last tick
+are compared with the golden model. Bar: no difference at any rate up to 1e-2 per byte. Then a clean line
+whose port is pulled again and again. Bar: data come within 50 ms of its return.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ionspike import Board, Network, Result, Spikes
+from ionspike.hdl.top import CLOCK_HZ
+from ionspike.host.fault_spec import FaultSpec
+from ionspike.host.link import Link
+from ionspike.host.replug import Replugging
+from ionspike.sim.virtual import Model, SimPort, library
+
+RATES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2)
+DIVISOR = CLOCK_HZ // 3_000_000
+INPUTS, NEURONS, TICKS = 64, 32, 250
+BAR_S = 0.05
+
+
+class Watched(Link):
+    """A link that notes how long after each re-plug it gave data."""
+
+    def __init__(self, port, plug, **times):
+        super().__init__(port, **times)
+        self.plug, self.took_s = plug, []
+
+    def receive(self, timeout_s):
+        data = super().receive(timeout_s)
+        if data and self.plug is not None and self.plug.pulls > len(self.took_s):
+            self.took_s.append(self._clock() - self.plug.back_s)
+        return data
+
+
+class Bench:
+    """A board behind a line with faults, in simulated time."""
+
+    def __init__(self, spec: FaultSpec):
+        self.port = SimPort(Model(library(divisor=DIVISOR), DIVISOR), clock_Hz=CLOCK_HZ)
+        self.line = spec.wrap(self.port, clock=self.now_s)
+        times = {"clock": self.now_s, "sleep": lambda s: self.port.run(int(s * CLOCK_HZ))}
+        self.link = Watched(Replugging(self.line, **times), self.line.plug, **times)
+        self.board = Board(self.link, backend="virtual", where="simulated board", timeout_s=20)
+
+    def now_s(self) -> float:
+        return self.port.cycles / CLOCK_HZ
+
+
+def item(number: int) -> Spikes:
+    rng = np.random.default_rng([7, number])
+    return Spikes(rng.random((TICKS, INPUTS)) < 0.25, 5e-4)
+
+
+def measure(network: Network, spec: FaultSpec, events: int, expected: list[Result],
+            pulls: int = 0) -> dict:
+    """Run until so many events, in and out, are through after so many pulls, and compare."""
+    bench = Bench(spec)
+    bench.board.load(network)
+    lost = added = states = through = 0
+    begun_s, wall_s, number = bench.now_s(), time.perf_counter(), 0
+    while through < events or len(bench.link.took_s) < pulls:
+        if number == len(expected):
+            with Board.open(backend="golden") as golden:
+                golden.load(network)
+                expected += golden.run_many([item(number + k) for k in range(8)],
+                                            seeds=list(range(number, number + 8)))
+        right, got = expected[number], bench.board.run(item(number), seed=number)
+        lost += int((right.spikes.raster & ~got.spikes.raster).sum())
+        added += int((got.spikes.raster & ~right.spikes.raster).sum())
+        states += bool((right.final_state != got.final_state).any() or right.lfsr != got.lfsr
+                       or got.losses)
+        through += right.inputs.count + right.spikes.count
+        number += 1
+    took_s = bench.now_s() - begun_s
+    counters = bench.link.counters
+    done = {kind: bench.line.to_board.done[kind] + bench.line.from_board.done[kind]
+            for kind in bench.line.to_board.done}
+    return {"events": through, "lost": lost, "added": added, "states": states,
+            "faults": sum(done.values()), "simulated_s": round(took_s, 3),
+            "wall_s": round(time.perf_counter() - wall_s, 1),
+            "events_per_s": round(through / took_s),
+            "bytes_per_event": round((counters["bytes_out"] + counters["bytes_in"]) / through, 2),
+            "resent": counters["resent"], "pulls": bench.line.plug.pulls if bench.line.plug else 0,
+            "recovery_s": bench.link.took_s}
+
+
+def picture(path: Path, found: dict[float, dict]) -> None:
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(6.4, 2.9), layout="constrained")
+    speed, load = figure.subplots(1, 2)
+    rates = [rate for rate in found if rate]
+    for axes, key, label, style in (
+            (speed, "events_per_s", "events per simulated second", "ko-"),
+            (load, "bytes_per_event", "bytes on the line per event", "ks--")):
+        axes.semilogx(rates, [found[rate][key] for rate in rates], style, label="with faults")
+        if 0.0 in found:
+            axes.axhline(found[0.0][key], color="0.5", linestyle=":", label="clean line")
+        axes.set(xlabel="faults per byte, each direction", ylabel=label)
+        axes.set_ylim(bottom=0)
+        axes.grid(color="0.9")
+        axes.legend(frameon=False)
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--events", type=int, default=20_000, help="at each rate, at least")
+    parser.add_argument("--rates", default=",".join(map(str, RATES)))
+    parser.add_argument("--pulls", type=int, default=20, help="of the port, at least")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--picture", type=Path, help="where the figure goes")
+    parser.add_argument("--json", type=Path, help="where all numbers go")
+    given = parser.parse_args()
+    rng = np.random.default_rng(1)
+    network = Network.dense(rng.uniform(0, 0.3, (INPUTS, NEURONS)))
+    expected: list[Result] = []
+    found = {}
+    print("| faults per byte | events | lost | added | runs that differ | faults put in | frames the "
+          "host sent again | events/s, simulated | bytes on the line per event |\n"
+          "|---|---|---|---|---|---|---|---|---|")
+    for rate in map(float, given.rates.split(",")):
+        spec = FaultSpec.parse(f"{rate},seed={given.seed}")
+        row = found[rate] = measure(network, spec, given.events, expected)
+        print(f"| {rate:g} | {row['events']:,} | {row['lost']} | {row['added']} | {row['states']} | "
+              f"{row['faults']:,} | {row['resent']:,} | {row['events_per_s']:,} | "
+              f"{row['bytes_per_event']} |", flush=True)
+    spec = FaultSpec(replug_s=0.02, away_s=0.05, seed=given.seed)
+    row = measure(network, spec, 1, expected, given.pulls)
+    took_s = row["recovery_s"]
+    print(f"\nre-plugs: {row['pulls']}, each of {spec.away_s:g} s; {row['events']:,} events, {row['lost']} "
+          f"lost, {row['added']} added, {row['states']} runs differ; data {1e3 * statistics.median(took_s):.1f} ms "
+          f"after the port was back (median), {1e3 * max(took_s):.1f} ms at most")
+    if given.picture is not None:
+        picture(given.picture, found)
+    if given.json is not None:
+        given.json.write_text(json.dumps({"rates": found, "replug": row}, indent=1))
+    wrong = [rate for rate, row in [*found.items(), ("re-plug", row)]
+             if row["lost"] or row["added"] or row["states"]]
+    if wrong or max(took_s) > BAR_S:
+        raise SystemExit(f"below the bar: differences at {wrong}, recovery {max(took_s):.3f} s")
+
+
+if __name__ == "__main__":
+    main()
