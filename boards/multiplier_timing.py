@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-__all__ = ["CLOCK_TO_OUT_S", "OTHER_S", "REGISTERED_S", "SETUP_S", "SUM_S", "WHOLE_S", "Modes",
+__all__ = ["CARRY_S", "CLOCK_TO_OUT_S", "OTHER_S", "REGISTERED_S", "SETUP_S", "SUM_S", "WHOLE_S", "Modes",
            "fmax_Hz", "read_modes"]
 
 # Slowest corners of icestorm's timings_up5k.txt (tables SB_MAC16_*). Where it has no figure for a
@@ -17,9 +17,9 @@ __all__ = ["CLOCK_TO_OUT_S", "OTHER_S", "REGISTERED_S", "SETUP_S", "SUM_S", "WHO
 WHOLE_S = 9.05e-9
 #: From an operand's pin to the register behind product and sum.
 SETUP_S = 6.51e-9
-#: Product and sum from pin to pin, which the table has not as one: its carry's 11.23 ns, and what
-#: the highest bit of a sum takes longer than its carry.
-SUM_S = 12.4e-9
+#: Product and sum to the carry; and to the sum, which the table has not as one: the carry's, and
+#: what the highest bit of a sum takes longer than its carry.
+CARRY_S, SUM_S = 11.24e-9, 12.4e-9
 #: From the clock to a pin behind the last register.
 CLOCK_TO_OUT_S = 2.12e-9
 #: Setup in front of an operand's register, and of all other pins: the slowest chooses between
@@ -45,33 +45,43 @@ class _Inside:
         return (self._is_on("PIPELINE_16x16_MULT_REG2") or self._is_on(
             "TOP_8x8_MULT_REG", "BOT_8x8_MULT_REG", "PIPELINE_16x16_MULT_REG1"))
 
-    @property
-    def _selects(self) -> set[int]:
-        return {self.mode.get("TOPOUTPUT_SELECT", 0), self.mode.get("BOTOUTPUT_SELECT", 0)}
-
     def setup_s(self, port: str) -> float:
         """From a pin of this port to the first register."""
         if port in ("A", "B", "C", "D") and self._is_on(f"{port}_REG"):
             return REGISTERED_S
         return SETUP_S if port in ("A", "B") else OTHER_S
 
+    def _selects(self, output: str) -> int | None:
+        """What is behind an output: 0 the sum, 1 its register, 3 the product; of CO, the sum's carry."""
+        return self.mode.get({"high": "TOP", "low": "BOT"}[output] + "OUTPUT_SELECT", 0) \
+            if output != "carry" else None
+
     def through_s(self, port: str, output: str) -> float | None:
-        """From a pin of a port to one of ``O`` or ``CO`` without a clock; None where one is between."""
+        """From a pin of a port to an output without a clock; None where one is between."""
         if port not in ("A", "B", "C", "D") or self._is_on(f"{port}_REG"):
             return None
         if port in ("A", "B") and self._product_kept:
             return None
-        if output != "O" or 0 in self._selects:
-            return SUM_S
-        return WHOLE_S if 3 in self._selects and port in ("A", "B") else None
+        if output == "carry":
+            return CARRY_S
+        selects = self._selects(output)
+        return SUM_S if selects == 0 else WHOLE_S if selects == 3 and port in ("A", "B") else None
 
     def begin_s(self, output: str) -> float:
-        """From the clock to a pin of ``O`` or ``CO``."""
-        if output != "O" or 0 in self._selects:
+        """From the clock to an output."""
+        if output == "carry":
+            return CARRY_S
+        if (selects := self._selects(output)) == 0:
             return SUM_S
-        if 3 in self._selects and not self._is_on("PIPELINE_16x16_MULT_REG2"):
+        if selects == 3 and not self._is_on("PIPELINE_16x16_MULT_REG2"):
             return WHOLE_S
         return CLOCK_TO_OUT_S
+
+
+def _output(pin: str) -> str:
+    """The part of the outputs that a pin belongs to: of the sum, or its carry."""
+    name, _, bit = pin.partition("_")
+    return "carry" if name != "O" else "high" if int(bit or 0) >= 16 else "low"
 
 
 def read_modes(routed: Path) -> Modes:
@@ -108,7 +118,7 @@ def fmax_Hz(sdf: str, modes: Modes | None = None) -> float:
             what, start, end, ps = found.groups()
             if what == "IOPATH":
                 if is_timed and modes is not None:
-                    output = "O" if end.partition("_")[0] == "O" else "CO"
+                    output = _output(end)
                     inside = _Inside(modes.get(instance, {}))
                     arcs[f"{instance}/{end}"] += [
                         (f"{instance}/CLK", inside.begin_s(output)), (f"{instance}/to {output}", 0.0)]
@@ -126,7 +136,7 @@ def fmax_Hz(sdf: str, modes: Modes | None = None) -> float:
         for port, pins in ports.items():
             for pin in pins:
                 setup[pin] += inside.setup_s(port)
-                for output in ("O", "CO"):
+                for output in ("high", "low", "carry"):
                     if (through_s := inside.through_s(port, output)) is not None:
                         arcs[f"{name}/to {output}"].append((pin, through_s))
     for end in clocks:     # the clock tree is no path

@@ -5,6 +5,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ionspike.hdl.core import Core
 from ionspike.hdl.interpreter import Interpreter
 from ionspike.hdl.registers import RegisterFile
+from ionspike.hdl.stage import Stage
 from ionspike.hdl.ticker import Ticker
 from ionspike.spec.shape import CoreShape
 
@@ -44,16 +45,23 @@ class Engine(wiring.Component):
 
         connect(m, flipped(self.i), interpreter.i)
         connect(m, interpreter.o, flipped(self.o))
-        connect(m, interpreter.events, core.events)
+        # Registers, between what is known of an event and whether there is room for it,
+        m.submodules.events = events = Stage(range(self.shape.inputs))
+        connect(m, interpreter.events, events.i)
+        connect(m, events.o, core.events)
         connect(m, core.groups, interpreter.groups)
-        connect(m, core.spikes, interpreter.spikes)
+        # and between the search for a group's next spike and what is made of it.
+        m.submodules.spikes = spikes = Stage(range(self.shape.neurons))
+        connect(m, core.spikes, spikes.i)
+        connect(m, spikes.o, interpreter.spikes)
 
         for name in ("space", "offset", "write", "w_data"):
             for slave in (core, registers):
                 m.d.comb += getattr(slave.bus, name).eq(getattr(interpreter.bus, name))
         for name in ("start", "last_event", "clear", "rewind", "expand"):
             m.d.comb += getattr(core, name).eq(getattr(interpreter, name))
-        for name in ("tick", "spikes_done", "spike_count"):
+        m.d.comb += interpreter.spikes_done.eq(core.spikes_done & ~spikes.o.valid)
+        for name in ("tick", "spike_count"):
             m.d.comb += getattr(interpreter, name).eq(getattr(core, name))
         for name in ("groups_used", "spike_level", "r_noise", "load", "lfsr_load"):
             m.d.comb += getattr(core, name).eq(getattr(registers, name))

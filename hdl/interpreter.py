@@ -189,8 +189,11 @@ class Interpreter(wiring.Component):
                 | during(at("Mask") & fired, bitmap))]
 
         part = Signal(3)        # of what is read from the bus
-        m.d.comb += [self.bus.space.eq(address[20:]), self.bus.offset.eq(address[:20]),
-                     self.bus.w_data.eq(Cat(word[:8], self.i.payload))]
+        # What is on the bus comes from registers: much logic chooses it, and much hangs on it.
+        m.d.comb += self.bus.w_data.eq(word)
+        m.d.sync += [self.bus.space.eq(address[20:]), self.bus.offset.eq(address[:20]),
+                     self.bus.write.eq(0)]
+        read_clocks = READ_LATENCY + 1
 
         def begin_tick():
             m.d.comb += [self.start.eq(1), self.take.eq(1)]
@@ -316,7 +319,8 @@ class Interpreter(wiring.Component):
             with m.If(abort):
                 go("Command")
             with m.Else():
-                m.d.comb += [self.i.ready.eq(1), self.bus.write.eq(self.i.valid)]
+                m.d.comb += self.i.ready.eq(1)
+                m.d.sync += [word[8:].eq(self.i.payload), self.bus.write.eq(self.i.valid)]
                 with m.If(self.i.valid):
                     m.d.comb += count_on.eq(1)
                     go("WriteLow")
@@ -503,10 +507,10 @@ class Interpreter(wiring.Component):
                 go("ProbeWait")
 
         with fsm.state("ProbeWait"):
-            m.d.comb += [self.bus.space.eq(Space.AUX),
+            m.d.sync += [self.bus.space.eq(Space.AUX),
                          self.bus.offset.eq(AUX_PROBES | place[:7])]
             m.d.sync += index.eq(index + 1)
-            with m.If(index == READ_LATENCY):
+            with m.If(index == read_clocks):
                 m.d.sync += [index.eq(0), word.eq(self.bus.r_data)]
                 go("ReadWait")
 
@@ -514,17 +518,17 @@ class Interpreter(wiring.Component):
             with m.Switch(report):
                 with m.Case(_Report.PROBES):
                     assert STATE_STRIDE == 4
-                    m.d.comb += [self.bus.space.eq(Space.STATE),
+                    m.d.sync += [self.bus.space.eq(Space.STATE),
                                  self.bus.offset.eq(Cat(part[:2], word))]
                 with m.Case(_Report.MARK):
-                    m.d.comb += [self.bus.space.eq(Space.REGISTERS),
+                    m.d.sync += [self.bus.space.eq(Space.REGISTERS),
                                  self.bus.offset.eq(find("tick_low").offset | part[0])]
                 with m.Case(_Report.DIGEST):
                     assert find("digest_low").offset & 7 == 2
-                    m.d.comb += [self.bus.space.eq(Space.REGISTERS),
+                    m.d.sync += [self.bus.space.eq(Space.REGISTERS),
                                  self.bus.offset.eq((find("digest_low").offset & ~7) | part)]
             m.d.sync += index.eq(index + 1)
-            with m.If(index == READ_LATENCY):
+            with m.If(index == read_clocks):
                 m.d.sync += [index.eq(0), word.eq(self.bus.r_data)]
                 go("ReadLow")
 

@@ -34,7 +34,7 @@ class State(enum.Enum):
 class FrameBuilder(wiring.Component):
     """Writes one encoded frame after the other, nine clocks per byte.
 
-    A frame takes three clocks more. A DATA frame takes in payload until it is full or :py:`close` is set.
+    A frame takes four clocks more. A DATA frame takes in payload until it is full or :py:`close` is set.
 
     Parameters
     ----------
@@ -93,8 +93,13 @@ class FrameBuilder(wiring.Component):
         byte  = patcher.byte
         tail  = Signal(2)       # bytes of the CRC written
         end   = Signal()
+        # What is no payload is known a clock after its place is.
+        known = Signal()
+        own   = Signal(8, reset_less=True)
+        go    = Signal()
 
         m.d.comb += [
+            go.eq(crc.i.ready & known),
             patcher.start.eq(self.resting),
             patcher.strobe.eq(crc.i.valid & crc.i.ready),
             crc.clear.eq(self.resting),
@@ -129,6 +134,8 @@ class FrameBuilder(wiring.Component):
             with m.Case(3):
                 m.d.comb += varied.eq(self.limit[:8] & limit.replicate(8))
 
+        m.d.sync += own.eq(fixed | varied)
+
         header = place[2:] == 0     # or the byte after it
         with m.Switch(state):
             with m.Case(State.REST):
@@ -138,23 +145,24 @@ class FrameBuilder(wiring.Component):
                     m.d.sync += state.eq(State.BODY)
 
             with m.Case(State.BODY):
-                m.d.comb += crc.i.valid.eq(1)
-                m.d.comb += byte.eq(fixed | varied)
+                m.d.comb += crc.i.valid.eq(known)
+                m.d.comb += byte.eq(own)
+                m.d.sync += known.eq(~patcher.strobe)
                 with m.If(is_ack):
                     # Nine clocks are between the two halves of the limit.
                     m.d.comb += self.freeze.eq(place[2])
                     m.d.comb += end.eq(place[:3] == 5)
-                    m.d.comb += self.told.eq(crc.i.ready & end)
+                    m.d.comb += self.told.eq(go & end)
                 with m.Elif(is_hello):
                     m.d.comb += end.eq(place[:6] == 2 + len(self.hello))
                 with m.Elif(~header | (place[:2] == 3)):
                     m.d.comb += byte.eq(self.i.payload)
                     m.d.comb += end.eq((place == 3 + PAYLOAD_BYTES) | self.close)
-                    m.d.comb += crc.i.valid.eq(self.i.valid & ~end)
-                    m.d.comb += self.i.ready.eq(crc.i.ready & ~end)
-                    m.d.comb += self.open.eq(crc.i.ready)
-                with m.If(crc.i.ready & end):
-                    m.d.sync += state.eq(State.CRC)
+                    m.d.comb += crc.i.valid.eq(self.i.valid & ~end & known)
+                    m.d.comb += self.i.ready.eq(go & ~end)
+                    m.d.comb += self.open.eq(go)
+                with m.If(go & end):
+                    m.d.sync += [state.eq(State.CRC), known.eq(0)]
 
             with m.Case(State.CRC):
                 m.d.comb += byte.eq(crc.value[:8])
@@ -177,6 +185,6 @@ class FrameBuilder(wiring.Component):
 
         with m.If(self.abort):
             m.d.sync += state.eq(State.REST)
-            m.d.sync += tail.eq(0)
+            m.d.sync += [tail.eq(0), known.eq(0)]
 
         return m

@@ -31,8 +31,8 @@ class Neuron(wiring.Component):
     Parameters
     ----------
     through : :class:`bool`
-        Three products go on into the next one in the clock in which they are made, which takes two
-        stages less: for devices where what a stage stores costs more than the time it takes.
+        Growth's first product goes on into its second in the clock in which it is made, which takes
+        a stage less: for devices where what a stage stores costs more than the time it takes.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Neuron(wiring.Component):
 
     def __init__(self, *, through: bool = False):
         self.through = through
-        self.latency = 5 if through else 7
+        self.latency = 6 if through else 7
         super().__init__({
             "i_valid": In(1), "i": In(NeuronInput), "acc": In(signed(fmt.ACC_BITS)),
             "o_valid": Out(1), "o": Out(STATE_LAYOUT), "spike": Out(1),
@@ -138,7 +138,7 @@ class Neuron(wiring.Component):
         eh_at = 1 if self.through else 2
         df_at = eh_at + 1
         noise_at = df_at + 1
-        filament_at = noise_at if self.through else noise_at + 1
+        filament_at = noise_at + 1
         residue_at = filament_at + 1
         assert self.latency == residue_at + 1
 
@@ -215,13 +215,20 @@ class Neuron(wiring.Component):
             df.eq(without(d, pf.o[16:])),
             size.eq(df[:-1] ^ df[-1].replicate(fmt.F_BITS)),
         ]
+        # The place of the highest one and the two bits below it: first within each four bits, then
+        # those of the highest four that are not zero. In one step it would be the longest path.
         index = Signal(range(fmt.NOISE_ENTRIES))
-        # One-hot and or-ed together, since a chain of choices would be the critical path.
-        bins = [Mux(size[2:].any(), 0, size[:2])]
-        for top in range(3, fmt.F_BITS + 1):
-            leading = size[top - 1] & ~size[top:].any()
-            bins.append(Mux(leading, Cat(size[top - 3:top - 1], C(top - 2, 4)), 0))
-        m.d.comb += index.eq(functools.reduce(operator.or_, bins))
+        assert len(index) == 6 and fmt.F_BITS % 4 == 0
+        parts = []
+        for low in range(0, fmt.F_BITS, 4):
+            part = C(0, 6) if low else Cat(size[:2], C(0, 4))
+            for top in range(low, low + 4):
+                if top >= 2:
+                    part = Mux(size[top], Cat(size[top - 2:top], C(top - 1, 4)), part)
+            above = [size[k:k + 4].any() for k in range(low + 4, fmt.F_BITS, 4)]
+            highest = ~Cat(above).any() & (size[low:low + 4].any() if low else 1)
+            parts.append(part & highest.replicate(6))
+        m.d.comb += index.eq(functools.reduce(operator.or_, parts))
         m.d.comb += aux_port.addr.eq(Mux(self.access, self.table_addr, index))
 
         # The word is asked for three stages before it is used, so that xi has a register.
@@ -238,25 +245,23 @@ class Neuron(wiring.Component):
         # Of the same word, and uncorrelated with xi.
         xi_r = late("xi_r", (even - odd)[:6].as_signed(), filament_at - noise_at + 1)
 
-        # Noise, and the new filament. Elsewhere a product has its register before it is added to.
-        after = 0 if self.through else 1
+        # Noise, and the new filament.
         pn = multiplier("xi", xi, aux_port.data[:fmt.NOISE_BITS], a_stages=1,
-                        product_stages=after, c_stages=1, add="+")
-        m.d.comb += pn.c.eq(late("c_f", (f + df) << fmt.NOISE_FRAC, after))
+                        product_stages=1, c_stages=1, add="+")
+        m.d.comb += pn.c.eq(late("c_f", (f + df) << fmt.NOISE_FRAC, 1))
         noisy = pn.o[fmt.NOISE_FRAC:fmt.NOISE_FRAC + fmt.F_BITS + 3].as_signed()
         new_f = Signal(fmt.F_BITS)
         m.d.comb += new_f.eq(clip(noisy, fmt.F_BITS))
 
         # The new residue: 20 bits of the sum, and what tells that it is not within them.
-        pb = multiplier("kb", new_f, self.w_data, held=True, product_stages=after, c_stages=1,
-                        sum_stages=1 - after, add="+")
+        pb = multiplier("kb", new_f, self.w_data, held=True, product_stages=1, c_stages=1,
+                        add="+")
         changed = Signal(signed(fmt.R_BITS + 2))
         m.d.comb += [
             changed.eq(late("kept", kept, filament_at - 3)
                        + (times(xi_r, self.r_noise) << fmt.R_NOISE_SHIFT)),
-            pb.c.eq(late("c_r", changed, after) << fmt.KB_SHIFT)]
+            pb.c.eq(late("c_r", changed, 1) << fmt.KB_SHIFT)]
         was_negative = late("was_negative", changed[-1], 2)
-        carry = late("carry", pb.carry, 1 - after)
         sum_r = pb.o[fmt.KB_SHIFT:]
         not_r_max = Signal(fmt.R_HIGH_BITS, reset_less=True)
         with m.If(self.load.r_max):
@@ -265,8 +270,8 @@ class Neuron(wiring.Component):
         new_r = Signal(fmt.R_BITS)
         m.d.comb += [
             over.eq(sum_r[fmt.R_LOW_BITS:] + Cat(not_r_max, C(1, 1))),
-            new_r.eq(Mux(was_negative & ~carry, 0,
-                         Mux((carry & ~was_negative) | over[-1],
+            new_r.eq(Mux(was_negative & ~pb.carry, 0,
+                         Mux((pb.carry & ~was_negative) | over[-1],
                              Cat(C(-1, fmt.R_LOW_BITS), ~not_r_max), sum_r)))]
         new_r = late("r", new_r, 1)
         new_f = late("f_new", new_f, 2)

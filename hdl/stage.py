@@ -8,7 +8,8 @@ __all__ = ["Stage"]
 class Stage(wiring.Component):
     """A register in a stream, where a path would be too long without.
 
-    One item per clock; an item appears on the clock after it is taken.
+    One item in two clocks, so that neither side's readiness is the other's in the same clock; an
+    item appears on the clock after it is taken.
 
     Members
     -------
@@ -23,9 +24,11 @@ class Stage(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
+        m.d.comb += self.i.ready.eq(~self.o.valid)
         with m.If(self.i.ready):
             m.d.sync += [self.o.valid.eq(self.i.valid), self.o.payload.eq(self.i.payload)]
+        with m.Elif(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
         with m.If(self.flush):
             m.d.sync += self.o.valid.eq(0)
         return m

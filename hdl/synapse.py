@@ -108,40 +108,42 @@ class Synapses(wiring.Component):
         target, target_issued, target_added, target_written = (
             Signal(shape.slot_bits + shape.group_bits, name=name)
             for name in ("target", "target_issued", "target_added", "target_written"))
-        # The weights of many lanes lie far apart: there registers are between them and the sums, in
-        # front of the bus, and behind the sums.
+        # The weights of many lanes lie far apart: there registers are between them and the sums, and
+        # behind the sums.
         is_far = shape.lanes > 8
         m.d.comb += [
             target.eq(Cat(group, slot)),
             last.eq(left == 0),
-            stall.eq((issued & (target == target_issued))
-                     | (adding & (target == target_added) if is_far else 0)),
             take.eq(have & (~walking | (last & ~stall))),
         ]
+        slot_taken, meets = Signal.like(slot), Signal()
+        m.d.comb += slot_taken.eq(self.slot + latched.delay)
+        if is_far:
+            m.d.comb += stall.eq((issued & (target == target_issued))
+                                 | (adding & (target == target_added)))
+        else:
+            # Within a row each word is for another group: it is where rows meet that a word may
+            # wait, which is known when the next is taken.
+            m.d.comb += stall.eq(meets)
+        m.d.sync += meets.eq(0)
         with m.If(take):
             m.d.sync += [
                 walking.eq(latched.enable), base.eq(latched.base), group.eq(latched.first),
-                left.eq(latched.length), slot.eq(self.slot + latched.delay)]
+                left.eq(latched.length), slot.eq(slot_taken),
+                meets.eq(walking & (Cat(latched.first, slot_taken) == target))]
         with m.Elif(walking & ~stall):
             m.d.sync += [
                 walking.eq(~last), base.eq(base + 1), group.eq(group + 1), left.eq(left - 1)]
         m.d.sync += [issued.eq(walking & ~stall), target_issued.eq(target)]
-        bus_addr, written = Signal.like(self.bus_addr), Signal.like(self.weight_write)
-        w_data = Signal.like(self.w_data)
-        from_bus = m.d.sync if is_far else m.d.comb
-        from_bus += [bus_addr.eq(self.bus_addr), written.eq(self.weight_write),
-                     w_data.eq(self.w_data)]
-        # What was written last arrives before any row can be walked.
-        by_bus = self.access | written.any() if is_far else self.access
         reading, target_read = (issued, target_issued) if is_far else (walking, target)
         word = Signal(WEIGHT_BITS * shape.lanes, reset_less=True)
         into_sums = m.d.sync if is_far else m.d.comb
         into_sums += [word.eq(weights.r_data), adding.eq(issued), target_added.eq(target_issued)]
         m.d.comb += [
-            weights.addr.eq(Mux(by_bus, bus_addr, base)),
-            weights.read.eq(walking | (self.access & (written == 0))),
-            weights.write.eq(written),
-            weights.w_data.eq(w_data),
+            weights.addr.eq(Mux(self.access, self.bus_addr, base)),
+            weights.read.eq(walking | (self.access & (self.weight_write == 0))),
+            weights.write.eq(self.weight_write),
+            weights.w_data.eq(self.w_data),
             self.weight_data.eq(weights.r_data),
             a_read.addr.eq(Mux(reading, target_read, Cat(self.acc_group, self.acc_slot))),
             self.acc_data.eq(a_read.data),

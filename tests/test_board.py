@@ -307,7 +307,7 @@ def plugged(monkeypatch):
         found = [Candidate(p, "iCEBreaker", "0403:6010") for p in ports]
         monkeypatch.setattr(backends, "candidates", lambda: found)
 
-        def serial(port, timeout_s):
+        def serial(port, timeout_s, faults):
             if port not in answering:
                 raise NoBoardError(f"{port}: no answer")
             return Board(Link(GoldenPort(SHAPE)), backend="serial", where=port)

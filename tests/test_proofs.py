@@ -17,7 +17,7 @@ SCRIPT = runpy.run_path(str(Path(__file__).parent.parent / "benchmarks" / "mutan
 #: A fault for each proof: file, what is there, what is there instead.
 FAULTS = {
     "the LFSR is never zero": ("lfsr", "Mux(stuck, 1, ", "Mux(stuck, 0, "),
-    "a stage loses nothing": ("stage", "(~self.o.valid | self.o.ready)", "(1)"),
+    "a stage loses nothing": ("stage", "self.i.ready.eq(~self.o.valid)", "self.i.ready.eq(1)"),
     "spikes come once and in order": ("spikes", "mask & (mask - 1)", "mask & (mask << 1)"),
     "bytes are always taken": ("crc", "count.eq(count + 1)", "count.eq(count + data[0])"),
     "COBS goes there and back": ("cobs", "left == 1", "left == 0"),

@@ -70,7 +70,13 @@ def test_registers_within_a_multiplier_count(mode, before_ns, behind_ns, longest
 
 @pytest.mark.parametrize("mode", [selects(1), selects(3) | {"A_REG": 0}])
 def test_a_carry_is_on_the_path_of_an_operand_though_the_sum_has_a_register(mode):
-    assert longest_ns(with_pins(output="CO"), mode) == pytest.approx(1 + 10 + 12.4 + 5 + 1)
+    assert longest_ns(with_pins(output="CO"), mode) == pytest.approx(1 + 10 + 11.24 + 5 + 1)
+
+
+def test_the_halves_of_an_output_have_registers_of_their_own():
+    mode = {"TOPOUTPUT_SELECT": 3, "BOTOUTPUT_SELECT": 1}
+    assert longest_ns(with_pins(output="O_16"), mode) == pytest.approx(1 + 10 + 9.05 + 5 + 1)
+    assert longest_ns(with_pins(output="O_15"), mode) == pytest.approx(20)
 
 
 def test_an_addend_is_less_than_a_product():
