@@ -21,7 +21,7 @@ from ionspike.hdl.top import Top
 from ionspike.hdl.yosys import YosysError, run_script
 from ionspike.spec.shape import CoreShape
 
-__all__ = ["build", "prepare", "synthesise"]
+__all__ = ["build", "place", "prepare", "synthesise"]
 
 #: What is taken of Amaranth's own plan; the commands are ours.
 _NAMES = {"top.il", "top.pcf", "top.lpf", "top.cst", "top.v", "top.xdc", "top.tcl"}
@@ -61,7 +61,7 @@ def build(facts: BoardFacts, shape: CoreShape, folder: Path, *, seeds: int = 1,
             tried = []
             for seed in range(1, seeds + 1):
                 say(f"place and route, seed {seed}")
-                tried.append(_place(facts, partial, seed))
+                tried.append(place(facts, partial, seed))
                 say(str(tried[-1]))
                 if tried[-1].is_met:
                     break
@@ -75,7 +75,7 @@ def build(facts: BoardFacts, shape: CoreShape, folder: Path, *, seeds: int = 1,
                     f"{seeds} seed{'s' if seeds > 1 else ''}, {facts.clock_Hz / 1e6:g} MHz are "
                     f"needed; try more with --seeds, or a smaller shape ({best.path})")
             if best.seed != tried[-1].seed:
-                _place(facts, partial, best.seed)
+                place(facts, partial, best.seed)
             _pack(facts, partial)
             name = f"top.{flow.bitstream}"
             said |= {"bitstream": name,
@@ -141,7 +141,8 @@ def _overflow(facts: BoardFacts, shape: CoreShape, cells: dict[str, int]) -> Non
                        f"fewer neurons or words")
 
 
-def _place(facts: BoardFacts, folder: Path, seed: int) -> report.Placed:
+def place(facts: BoardFacts, folder: Path, seed: int) -> report.Placed:
+    """Place and route a folder's ``top.json``."""
     common = ["--json", "top.json", "--freq", f"{facts.clock_Hz / 1e6:g}", "--seed", str(seed),
               "--report", "report.json", "--write", "routed.json"]
     (folder / "nextpnr.txt").unlink(missing_ok=True)

@@ -55,7 +55,7 @@ def placements(monkeypatch):
 
         def pack(facts, folder):
             (folder / "top.bin").write_bytes(bytes(placed))
-        monkeypatch.setattr(building, "_place", place)
+        monkeypatch.setattr(building, "place", place)
         monkeypatch.setattr(building, "_pack", pack)
         monkeypatch.setattr(building, "synthesise", lambda flow, folder: {"SB_LUT4": 1})
         return placed
