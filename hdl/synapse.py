@@ -116,7 +116,7 @@ class Synapses(wiring.Component):
             last.eq(left == 0),
             take.eq(have & (~walking | (last & ~stall))),
         ]
-        slot_taken, meets = Signal.like(slot), Signal()
+        slot_taken = Signal.like(slot)
         m.d.comb += slot_taken.eq(self.slot + latched.delay)
         if is_far:
             m.d.comb += stall.eq((issued & (target == target_issued))
@@ -124,21 +124,20 @@ class Synapses(wiring.Component):
         else:
             # Within a row each word is for another group: it is where rows meet that a word may
             # wait, which is known when the next is taken.
-            m.d.comb += stall.eq(meets)
-        m.d.sync += meets.eq(0)
+            m.d.sync += stall.eq(
+                take & walking & (Cat(latched.first, slot_taken) == target))
         with m.If(take):
             m.d.sync += [
                 walking.eq(latched.enable), base.eq(latched.base), group.eq(latched.first),
-                left.eq(latched.length), slot.eq(slot_taken),
-                meets.eq(walking & (Cat(latched.first, slot_taken) == target))]
+                left.eq(latched.length), slot.eq(slot_taken)]
         with m.Elif(walking & ~stall):
             m.d.sync += [
                 walking.eq(~last), base.eq(base + 1), group.eq(group + 1), left.eq(left - 1)]
         m.d.sync += [issued.eq(walking & ~stall), target_issued.eq(target)]
         reading, target_read = (issued, target_issued) if is_far else (walking, target)
-        word = Signal(WEIGHT_BITS * shape.lanes, reset_less=True)
+        added = Signal(WEIGHT_BITS * shape.lanes, reset_less=True)
         into_sums = m.d.sync if is_far else m.d.comb
-        into_sums += [word.eq(weights.r_data), adding.eq(issued), target_added.eq(target_issued)]
+        into_sums += [added.eq(weights.r_data), adding.eq(issued), target_added.eq(target_issued)]
         m.d.comb += [
             weights.addr.eq(Mux(self.access, self.bus_addr, base)),
             weights.read.eq(walking | (self.access & (self.weight_write == 0))),
@@ -155,7 +154,7 @@ class Synapses(wiring.Component):
         summed = Signal(data.ArrayLayout(signed(ACC_BITS), shape.lanes), reset_less=True)
         clamped = Signal(shape.lanes)
         for lane in range(shape.lanes):
-            weight = word[WEIGHT_BITS * lane:WEIGHT_BITS * (lane + 1)]
+            weight = added[WEIGHT_BITS * lane:WEIGHT_BITS * (lane + 1)]
             # What tells a clamped sum, or zero, is one of the summands: most bits' choice between
             # them and the sum then needs no cell beside the adder's.
             sign, replaced = Signal(name=f"sign_{lane}"), Signal(name=f"replaced_{lane}")

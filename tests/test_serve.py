@@ -231,6 +231,15 @@ def test_a_port_of_rfc2217():
     require_compiler()
     from serial.rfc2217 import PortManager
     line, _, close = open_port(None, "virtual", timeout_s=20, progress=lambda stage: None)
+
+    class Line:
+        """The pseudo-terminal, with the modem's lines that such have not."""
+
+        cts = dsr = ri = cd = False
+
+        def __getattr__(self, name):
+            return getattr(line._port, name)
+
     with socket.create_server(("127.0.0.1", 0)) as listening:
         stop = threading.Event()
 
@@ -240,7 +249,7 @@ def test_a_port_of_rfc2217():
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             class Reply:
                 write = staticmethod(connection.sendall)
-            manager = PortManager(line._port, Reply)
+            manager = PortManager(Line(), Reply)
             line.timeout = 0
             while not stop.is_set():
                 try:
