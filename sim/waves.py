@@ -40,7 +40,7 @@ _TICK, _PHASE, _STATE = "engine.core.tick", "engine.core.fsm_state", "engine.cor
 _BOARD = (
     ("core", "tick", _TICK, 32, False),
     ("core", "event_source", "engine.core.synapses.source", 0, False),
-    ("core", "spike", "engine.core.neuron.spike", 1, False),
+    ("core", "spike", "engine.core.buffer.fired", 1, False),
     ("core", "spike_count", "engine.core.buffer.count", 0, True),
     ("core", "digest", "engine.core.digester.o", 32, True),
     ("core", "lfsr", "engine.core.lfsr.state", 64, True),

@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect
 
+from ionspike.hdl.multiplier import Multiplier
 from ionspike.hdl.uart import UARTReceiver, UARTTransmitter
 from ionspike.hdl.weights import WeightMemory
 from ionspike.spec.shape import CoreShape
@@ -39,8 +40,9 @@ class Mill(wiring.Component):
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=8, depth=256)
         connect(m, fifo.r_stream, transmitter.i)
 
-        x, last, product = Signal(8), Signal(8), Signal(16, reset_less=True)
-        m.d.sync += product.eq(x * last)
+        m.submodules.product = product = Multiplier(8, 8, product_stages=1)
+        x, last = Signal(8), Signal(8)
+        m.d.comb += [product.a.eq(x), product.b.eq(last)]
         m.d.comb += [memory.addr.eq(x), memory.w_data.eq(last)]
         with m.FSM() as fsm:
             with m.State("receive"):
@@ -55,7 +57,7 @@ class Mill(wiring.Component):
                 m.d.comb += memory.read.eq(1)
                 m.next = "answer"
             with m.State("answer"):
-                m.d.comb += [fifo.w_en.eq(1), fifo.w_data.eq(product[3:11] ^ memory.r_data[:8])]
+                m.d.comb += [fifo.w_en.eq(1), fifo.w_data.eq(product.o[3:11] ^ memory.r_data[:8])]
                 m.d.sync += last.eq(x)
                 m.next = "receive"
             idle = fsm.ongoing("receive")
