@@ -18,7 +18,6 @@ from ionspike.hdl.link_receiver import LinkReceiver
 from ionspike.hdl.link_sender import LinkSender
 from ionspike.hdl.spikes import Expander
 from ionspike.hdl.stage import Stage
-from ionspike.hdl.synapse import Synapses
 from ionspike.hdl.top import CLOCK_HZ, hello
 from ionspike.spec import wire
 from ionspike.spec.formats import LFSR_LEAP
@@ -211,32 +210,6 @@ class WithinCredit(wiring.Component):
             dut.i.valid.eq(self.valid), dut.i.payload.eq(self.byte), dut.o.ready.eq(self.ready),
             *(getattr(dut.news, name).eq(getattr(self, name)) for name in (
                 "opened", "acked", "limited", "argument", "not_seq", "nack", "answer", "accepted"))]
-        return m
-
-
-class Saturates(wiring.Component):
-    """What is written to the accumulators is the sum of what was read and the weight, clamped."""
-
-    payload: In(3)
-    valid: In(1)
-    access: In(1)
-    clear: In(1)
-    write: In(4)
-    bus_addr: In(5)
-    w_data: In(16)
-
-    def __init__(self, lanes=8):
-        self.lanes = lanes
-        super().__init__()
-
-    def elaborate(self, platform):
-        m = Module()
-        shape = CoreShape(neurons=self.lanes, inputs=8, words=16, lanes=self.lanes, delay_slots=2)
-        m.submodules.dut = dut = Synapses(shape)
-        m.d.comb += [
-            dut.i.payload.eq(self.payload), dut.i.valid.eq(self.valid), dut.access.eq(self.access),
-            dut.clear.eq(self.clear & dut.idle), dut.weight_write.eq(self.write),
-            dut.bus_addr.eq(self.bus_addr), dut.w_data.eq(self.w_data)]
         return m
 
 
