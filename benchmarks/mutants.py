@@ -50,7 +50,7 @@ MUTANTS = [Mutant(*fields) for fields in (
      "high.eq(charged + self.spike_level + 1 <"),
     ("neuron", "output of the gate that it has not", "Mux(bridged, high, low)",
      "Mux(bridged, low, high)"),
-    ("neuron", "residue noise the wrong way round", "+ (times(xi_r", "- (times(xi_r"),
+    ("neuron", "residue noise the wrong way round", "+ (noise_r", "- (noise_r"),
     ("neuron", "residue noise of other nibbles", "(even - odd)[:6]",
      "((nibbles[0] + nibbles[1]) - (nibbles[2] + nibbles[3]))[:6]"),
     ("neuron", "residue wraps below zero", "Mux(was_negative & ~pb.carry, 0,", "Mux(C(0), 0,"),

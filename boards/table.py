@@ -75,13 +75,13 @@ BOARDS = {facts.name: facts for facts in (
         _HX8K, (_ICEPROG, ("openFPGALoader", "-b", "ice40_generic", "{bitstream}")), "0403:6010",
         "FT2232H, channel B: pins B10 (in) and B12 (out)"),
     BoardFacts(
-        "ulx3s_25f", "ULX3S 25F", Board.ULX3S, "ecp5", "25k", 45_000_000, _25F, _ULX3S_FLASH,
+        "ulx3s_25f", "ULX3S 25F", Board.ULX3S, "ecp5", "25k", 60_000_000, _25F, _ULX3S_FLASH,
         "0403:6015", "FT231X: pins M1 (in) and L4 (out)", "ulx3s:Platform25F"),
     BoardFacts(
-        "ulx3s_85f", "ULX3S 85F", Board.ULX3S, "ecp5", "85k", 45_000_000, _85F, _ULX3S_FLASH,
+        "ulx3s_85f", "ULX3S 85F", Board.ULX3S, "ecp5", "85k", 60_000_000, _85F, _ULX3S_FLASH,
         "0403:6015", "FT231X: pins M1 (in) and L4 (out)", "ulx3s:Platform85F"),
     BoardFacts(
-        "ecpix5", "ECPIX-5 85F", Board.ECPIX5, "ecp5", "um5g-85k", 45_000_000, _85F,
+        "ecpix5", "ECPIX-5 85F", Board.ECPIX5, "ecp5", "um5g-85k", 60_000_000, _85F,
         (("ecpprog", "-S", "{bitstream}"), ("openFPGALoader", "-b", "ecpix5", "{bitstream}")),
         "0403:6010", "FT2232H, channel B: pins R26 (in) and R24 (out)"),
     BoardFacts(

@@ -3,7 +3,7 @@ from operator import or_
 
 from amaranth import *
 from amaranth.lib import data, memory, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect
 from amaranth.utils import ceil_log2
 
 from ionspike.hdl.bus import BusSignature
@@ -11,6 +11,7 @@ from ionspike.hdl.digest import Digest
 from ionspike.hdl.lfsr import LFSR
 from ionspike.hdl.neuron import HELD, Neuron
 from ionspike.hdl.spikes import Expander, SpikeBuffer, group_layout
+from ionspike.hdl.stage import Stage
 from ionspike.hdl.synapse import Synapses
 from ionspike.spec import formats as fmt
 from ionspike.spec.shape import CoreShape
@@ -112,11 +113,18 @@ class Core(wiring.Component):
 
         # Where events come from, and where the last tick's spikes go.
         external, recurrent, rewind = Signal(), Signal(), Signal()
+        to_expander, expanded = expander.i, buffer.done & expander.idle
+        if shape.lanes > 8:
+            # Many lanes lie far apart: whether a row ends would decide, in the same clock, which
+            # group is read next.
+            m.submodules.groups = stage = Stage(group_layout(shape))
+            connect(m, stage.o, expander.i)
+            to_expander, expanded = stage.i, expanded & ~stage.o.valid
+        m.d.comb += to_expander.payload.eq(buffer.o.payload)
         m.d.comb += [
             buffer.rewind.eq(self.rewind | rewind),
-            self.spikes_done.eq(buffer.done & expander.idle),
+            self.spikes_done.eq(expanded),
             self.groups.payload.eq(buffer.o.payload),
-            expander.i.payload.eq(buffer.o.payload),
             self.spikes.payload.eq(expander.o.payload),
         ]
         with m.If(external):
@@ -131,8 +139,8 @@ class Core(wiring.Component):
             m.d.comb += [self.spikes.valid.eq(expander.o.valid),
                          expander.o.ready.eq(self.spikes.ready)]
         with m.If(recurrent | self.expand):
-            m.d.comb += [expander.i.valid.eq(buffer.o.valid),
-                         buffer.o.ready.eq(expander.i.ready)]
+            m.d.comb += [to_expander.valid.eq(buffer.o.valid),
+                         buffer.o.ready.eq(to_expander.ready)]
         with m.Else():
             m.d.comb += [self.groups.valid.eq(buffer.o.valid & self.idle),
                          buffer.o.ready.eq(self.groups.ready & self.idle)]
@@ -263,7 +271,7 @@ class Core(wiring.Component):
 
             with m.State("Recurrent"):
                 m.d.comb += recurrent.eq(1)
-                with m.If(buffer.done & expander.idle):
+                with m.If(expanded):
                     m.next = "Settle"
 
             with m.State("Settle"):

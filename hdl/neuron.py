@@ -32,7 +32,8 @@ class Neuron(wiring.Component):
     ----------
     through : :class:`bool`
         Growth's first product goes on into its second in the clock in which it is made, which takes
-        a stage less: for devices where what a stage stores costs more than the time it takes.
+        a stage less, and the residue's noise does without a multiplier: for devices where cells are
+        scarcer than time.
 
     Attributes
     ----------
@@ -122,10 +123,12 @@ class Neuron(wiring.Component):
             return theta[-1] & ~theta[:-1].any()
 
         def times(a, b):
-            """A signed ``a`` times ``b`` without a multiplier, of which none is left.
+            """A signed ``a`` times ``b``; on an iCE40UP without a multiplier, of which none is left.
 
             A sum that is taken or not costs no more cells than the sum.
             """
+            if not self.through:
+                return a * b
             low, high = [], Mux(a[0], b, 0)
             for k in range(1, len(a)):
                 low.append(high[0])
@@ -243,7 +246,8 @@ class Neuron(wiring.Component):
                      both.eq(even + odd)]
         xi = late("xi", Cat(both[:-1], ~both[-1]).as_signed(), 1)
         # Of the same word, and uncorrelated with xi.
-        xi_r = late("xi_r", (even - odd)[:6].as_signed(), filament_at - noise_at + 1)
+        xi_r = late("xi_r", (even - odd)[:6].as_signed(), filament_at - noise_at)
+        noise_r = late("noise_r", times(xi_r, self.r_noise), 1)
 
         # Noise, and the new filament.
         pn = multiplier("xi", xi, aux_port.data[:fmt.NOISE_BITS], a_stages=1,
@@ -259,7 +263,7 @@ class Neuron(wiring.Component):
         changed = Signal(signed(fmt.R_BITS + 2))
         m.d.comb += [
             changed.eq(late("kept", kept, filament_at - 3)
-                       + (times(xi_r, self.r_noise) << fmt.R_NOISE_SHIFT)),
+                       + (noise_r << fmt.R_NOISE_SHIFT)),
             pb.c.eq(late("c_r", changed, 1) << fmt.KB_SHIFT)]
         was_negative = late("was_negative", changed[-1], 2)
         sum_r = pb.o[fmt.KB_SHIFT:]
