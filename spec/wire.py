@@ -20,7 +20,7 @@ __all__ = [
     "FRAME_OVERHEAD", "HELLO", "HIGH_WATER", "HIGH_WATER_SHIFT",
     "Kind", "LIST_END", "LIST_SKIP", "MAGIC", "Nack", "OFFSET_BITS", "Op", "PAYLOAD_BYTES",
     "PROTOCOL", "Policy", "REGISTERS", "Register", "Report", "RX_BYTES", "STATE", "STATE_STRIDE",
-    "Space", "TICK_EVERY", "TX_SLOTS", "address", "digest", "hello_size",
+    "Space", "TICK_EVERY", "TX_SLOTS", "address", "digest", "digests", "hello_size",
     "pack_hello", "register",
 ]
 
@@ -281,8 +281,13 @@ def digest(shape: CoreShape | None = None, minor: int = PROTOCOL[1]) -> int:
              [(r.offset, r.name, r.width, r.access, r.init) for r in REGISTERS if r.since <= minor],
              [[(e.name, int(e)) for e in enum] for enum in (Kind, Nack, Op, Report, Policy, Space)],
              [(name, getattr(formats, name)) for name in formats.__all__]]
-    if minor > 1:
+    if minor >= register("high_water").since:
         parts += [HIGH_WATER, HIGH_WATER_SHIFT]
     if shape is not None:
         parts.append(shape)
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "little")
+
+
+def digests() -> dict[int, int]:
+    """Digests of this contract and of the earlier ones that it goes on from, by minor version."""
+    return {minor: digest(minor=minor) for minor in range(1, PROTOCOL[1] + 1)}
