@@ -76,8 +76,9 @@ class LinkReceiver(wiring.Component):
     crc_error, gap, overflow : :py:`Out(1)`
         Pulse for each event of that name, see :data:`ionspike.spec.wire.COUNTERS`.
     quarters : :py:`Out(2)`
-        Borders of quarters of the ring that bytes waited across a clock ago, modulo 4. A frame is
-        shorter than a quarter, so that there are never four which three were not before.
+        Borders of quarters of the ring that bytes waited across a clock ago, modulo 4. In a ring of
+        1,024 bytes or more a frame is shorter than a quarter: there are never four which three were
+        not before.
     idle : :py:`Out(1)`
         Nothing is being received, the ring is empty.
     """
@@ -129,7 +130,6 @@ class LinkReceiver(wiring.Component):
         with m.Elif(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
 
-        assert PAYLOAD_BYTES < self.rx_bytes // 4
         m.d.sync += self.quarters.eq(start[-2:] - read[-2:])
 
         # More credit is worth an ACK of its own every quarter of the ring.
