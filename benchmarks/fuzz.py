@@ -372,7 +372,7 @@ def reports(folder: Path) -> Parser:
         for at in range(0, len(data), 500):
             decoder.feed(data[at:at + 500])
         for segment in decoder.segments:
-            gather(segment, compiled, 40, exact=False, final_state=True,
+            gather(segment, compiled, 40, hello=hello(), clocks=1000, final_state=True,
                    probed=np.array([1, 2]) if segment.probes else np.zeros(0, np.int64))
         return decoder.segments
 

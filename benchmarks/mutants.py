@@ -127,7 +127,12 @@ MUTANTS = [Mutant(*fields) for fields in (
     ("registers", "halt has no effect", "self.control.free_running.eq(0)",
      "self.control.free_running.eq(self.control.free_running)"),
     ("ticker", "the period is a clock longer", "count[1:].all()", "count.all()"),
-    ("ticker", "a tick taken in time is an overrun", "self.due & ~self.take", "self.due"),
+    ("ticker", "a tick begun in the last clock is in time", "self.busy | self.due)\n",
+     "self.busy | (self.due & ~self.take))\n"),
+    ("ticker", "the longest tick is not kept for the next", "Cat(~self.longest, C(0, 1))",
+     "Cat(C(-1, 24), C(0, 1))"),
+    ("ticker", "the longest tick may be an overrun", "timer[-1] & ~ends", "timer[-1]"),
+    ("registers", "marks are not kept", "marks | Cat(reached)", "Cat(reached)"),
 
     ("crc", "a wrong polynomial", "0xEDB88320", "0xEDB88321"),
     ("crc", "a wrong residue", "0x2144DF1C", "0x2144DF1D"),

@@ -8,6 +8,7 @@ from ionspike.hdl.registers import RegisterFile
 from ionspike.hdl.stage import Stage
 from ionspike.hdl.ticker import Ticker
 from ionspike.spec.shape import CoreShape
+from ionspike.spec.wire import HIGH_WATER
 
 __all__ = ["Engine", "LINK_COUNTERS"]
 
@@ -26,6 +27,8 @@ class Engine(wiring.Component):
         Both streams start anew.
     *counter* : :py:`In(1)`
         For each of ``LINK_COUNTERS``: count one.
+    *level* : :py:`In`
+        For each of ``wire.HIGH_WATER``.
     idle : :py:`Out(1)`
         Nothing would change without input.
     """
@@ -34,7 +37,8 @@ class Engine(wiring.Component):
         self.shape = shape
         super().__init__({
             "i": In(stream.Signature(8)), "o": Out(stream.Signature(8)), "opened": In(1),
-            **{name: In(1) for name in LINK_COUNTERS}, "idle": Out(1)})
+            **{name: In(1) for name in LINK_COUNTERS},
+            **{name: In(range(most + 1)) for name, most in HIGH_WATER}, "idle": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -71,7 +75,7 @@ class Engine(wiring.Component):
             m.d.comb += getattr(registers, name).eq(getattr(interpreter, name))
         for name in ("control", "groups_used", "probe_count"):
             m.d.comb += getattr(interpreter, name).eq(getattr(registers, name))
-        for name in LINK_COUNTERS:
+        for name in (*LINK_COUNTERS, *dict(HIGH_WATER)):
             m.d.comb += getattr(registers, name).eq(getattr(self, name))
         m.d.comb += [
             # Who is not asked answers zero.
@@ -81,7 +85,8 @@ class Engine(wiring.Component):
             ticker.run.eq(registers.control.free_running),
             ticker.period.eq(Cat(registers.period_low, registers.period_high)),
             ticker.take.eq(interpreter.take), ticker.busy.eq(interpreter.busy),
-            registers.overruns.eq(ticker.overrun),
+            registers.overruns.eq(ticker.overrun), registers.longest.eq(ticker.longest),
+            ticker.clear.eq(interpreter.clear_counters),
             registers.halt.eq(interpreter.halt
                               | (ticker.overrun & registers.control.halt_on_overrun)),
             self.idle.eq(interpreter.idle & core.idle & ~registers.control.free_running),

@@ -51,6 +51,7 @@ class Link(wiring.Component):
         forgotten.
     crc_error, gap, overflow, resent : :py:`Out(1)`
         Pulse for each event of that name, see :data:`ionspike.spec.wire.COUNTERS`.
+    quarters, held : see the two halves
     idle : :py:`Out(1)`
         Nothing would change without new input.
     """
@@ -70,6 +71,8 @@ class Link(wiring.Component):
             "gap": Out(1),
             "overflow": Out(1),
             "resent": Out(1),
+            "quarters": Out(2),
+            "held": Out(range(tx_slots + 1)),
             "idle": Out(1),
         })
 
@@ -97,6 +100,7 @@ class Link(wiring.Component):
             self.gap.eq(receiver.gap),
             self.overflow.eq(receiver.overflow),
             self.resent.eq(sender.resent),
+            self.quarters.eq(receiver.quarters), self.held.eq(sender.held),
             self.idle.eq(receiver.idle & sender.idle),
         ]
         return m

@@ -75,6 +75,10 @@ class LinkReceiver(wiring.Component):
         For the sending half.
     crc_error, gap, overflow : :py:`Out(1)`
         Pulse for each event of that name, see :data:`ionspike.spec.wire.COUNTERS`.
+    quarters : :py:`Out(2)`
+        Borders of quarters of the ring that bytes waited across a clock ago, modulo 4. In a ring of
+        1,024 bytes or more a frame is shorter than a quarter: there are never four which three were
+        not before.
     idle : :py:`Out(1)`
         Nothing is being received, the ring is empty.
     """
@@ -91,6 +95,7 @@ class LinkReceiver(wiring.Component):
             "crc_error": Out(1),
             "gap": Out(1),
             "overflow": Out(1),
+            "quarters": Out(2),
             "idle": Out(1),
         })
 
@@ -124,6 +129,8 @@ class LinkReceiver(wiring.Component):
             m.d.sync += limit.eq(limit + 1)
         with m.Elif(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
+
+        m.d.sync += self.quarters.eq(start[-2:] - read[-2:])
 
         # More credit is worth an ACK of its own every quarter of the ring.
         quarter = limit[(self.rx_bytes // 4).bit_length() - 1]

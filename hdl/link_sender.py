@@ -35,6 +35,8 @@ class LinkSender(wiring.Component):
         From the receiving half.
     resent : :py:`Out(1)`
         Pulses for each DATA frame that is sent again.
+    held : :py:`Out(range(tx_slots + 1))`
+        Frames that are not acknowledged.
     idle : :py:`Out(1)`
         Nothing is being sent or waits to be.
     """
@@ -55,6 +57,7 @@ class LinkSender(wiring.Component):
             "o": Out(stream.Signature(8)),
             "news": In(LinkNews()),
             "resent": Out(1),
+            "held": Out(range(tx_slots + 1)),
             "idle": Out(1),
         })
 
@@ -68,7 +71,7 @@ class LinkSender(wiring.Component):
 
         # ------------------------------------------------------------------------------ window --
         head   = Signal(8)                          # seq of the next frame to be built
-        held   = Signal(range(self.tx_slots + 1))   # frames not acknowledged,
+        held   = self.held                          # frames not acknowledged,
         unsent = Signal.like(held)                  # of which so many, the last, are to be sent
         used   = Signal(self.tx_slots)              # slots whose frame has been sent before
         slot   = Signal(range(self.tx_slots))       # slot being sent

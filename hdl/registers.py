@@ -8,12 +8,20 @@ from amaranth.lib.wiring import In, Out
 from ionspike.hdl.bus import BusSignature
 from ionspike.hdl.neuron import HELD
 from ionspike.spec.formats import LFSR_WIDTH
-from ionspike.spec.wire import CONTROL, COUNTERS, REGISTERS, Space
+from ionspike.spec.wire import (
+    CONTROL,
+    COUNTERS,
+    HIGH_WATER,
+    HIGH_WATER_SHIFT,
+    REGISTERS,
+    Space,
+)
 from ionspike.spec.wire import register as find
 
 __all__ = ["RegisterFile"]
 
 _LFSR = [f"lfsr_{k}" for k in range(LFSR_WIDTH // 16)]
+_TIMED = ("longest_low", "longest_high", "high_water")
 
 
 class RegisterFile(wiring.Component):
@@ -35,6 +43,10 @@ class RegisterFile(wiring.Component):
     word : :py:`In(1)`
     *counter* : :py:`In(amount)`
         How much to add to the counter of that name.
+    longest : :py:`In(24)`
+        See :class:`ionspike.hdl.ticker.Ticker`.
+    *level* : :py:`In`
+        For each of ``wire.HIGH_WATER``: how high it is.
     clear_counters : :py:`In(1)`
     halt : :py:`In(1)`
         Stop free-running ticks.
@@ -50,6 +62,7 @@ class RegisterFile(wiring.Component):
             "lfsr": In(LFSR_WIDTH), "lfsr_load": Out(1),
             "tick": In(32), "digest": In(32), "word": In(1),
             **{name: In(saturated_bits if name == "saturated" else 1) for name, _ in COUNTERS},
+            "longest": In(24), **{name: In(range(most + 1)) for name, most in HIGH_WATER},
             "clear_counters": In(1), "halt": In(1)})
 
     def elaborate(self, platform):
@@ -91,6 +104,10 @@ class RegisterFile(wiring.Component):
             with m.If(self.clear_counters):
                 m.d.sync += count.eq(0)
 
+        marks = Signal(sum(most for _, most in HIGH_WATER))
+        reached = [getattr(self, name) > k for name, most in HIGH_WATER for k in range(most)]
+        m.d.sync += marks.eq(Mux(self.clear_counters, 0, marks | Cat(reached)))
+
         for register in self._written:
             member = Value.cast(getattr(self, register.name))
             if not register.is_live:
@@ -114,7 +131,7 @@ class RegisterFile(wiring.Component):
         # no synthesis leaves them so. A row that is not asked is zero by its reset, which costs
         # nothing; then all that is left is an OR.
         rows = {}
-        for register in filter(lambda r: r.is_live, REGISTERS):
+        for register in filter(lambda r: r.is_live and r.name not in _TIMED, REGISTERS):
             rows.setdefault(register.offset >> 2, {})[register.offset & 3] = register
         # Three that are nearly empty share one; it tells the two apart that end alike.
         rest = {}
@@ -139,5 +156,16 @@ class RegisterFile(wiring.Component):
                 m.d.sync += word.eq((lower & d) | (~lower & c))
             with m.Else():
                 m.d.sync += word.eq(lower)
+        # No bit is in all three of these words, so that each is one table.
+        timed = Signal(16)
+        read.append(timed)
+        low, high, water = (find(name).offset for name in _TIMED)
+        assert find("longest_high").width <= HIGH_WATER_SHIFT
+        assert low ^ high == 1 and low >> 3 != water >> 3 and not water & 1
+        with m.If(~(chosen & ((offset[1:] == low >> 1) | (offset == water)))):
+            m.d.sync += timed.eq(0)
+        with m.Else():
+            m.d.sync += timed.eq(Mux(offset[3], marks << HIGH_WATER_SHIFT, Mux(
+                offset[0], self.longest[16:], self.longest[:16])))
         m.d.comb += self.bus.r_data.eq(reduce(or_, read))
         return m

@@ -1,4 +1,5 @@
 from amaranth import *
+from amaranth.hdl import Assert
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -179,4 +180,24 @@ class Synapses(wiring.Component):
         m.d.sync += [clamped_before.eq(clamped), self.word.eq(adding)]
         m.d.comb += self.saturated.eq(sum(clamped_before[k] for k in range(shape.lanes)))
 
+        if platform == "formal":
+            for lane in range(shape.lanes):
+                weight = added[WEIGHT_BITS * lane:WEIGHT_BITS * (lane + 1)].as_signed()
+                exact = Signal(signed(ACC_BITS + 1), name=f"exact_{lane}")
+                wanted = Signal(signed(ACC_BITS), name=f"wanted_{lane}")
+                most = (1 << ACC_BITS - 1) - 1
+                behind_sums += wanted.eq(Mux(exact > most, most, Mux(exact < ~most, ~most, exact)))
+                m.d.comb += [
+                    exact.eq(self.acc_data[lane] + weight),
+                    # No sum goes round: one beyond a limit is that limit, and is counted.
+                    Assert(~written_back | (summed[lane] == wanted)),
+                    Assert(clamped[lane] == (adding & ((exact > most) | (exact < ~most)))),
+                ]
+            # No accumulator is read whose sum is still to be written.
+            if is_far:
+                stale = issued & ((adding & (target_added == target_issued))
+                                  | (written_back & (target_written == target_issued)))
+            else:
+                stale = walking & ~stall & issued & (target == target_issued)
+            m.d.comb += Assert(~stale)
         return m

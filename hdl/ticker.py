@@ -11,7 +11,9 @@ class Ticker(wiring.Component):
     """The clock of free-running ticks.
 
     Every ``period`` clocks a tick is due. One that falls due while the tick before is still at
-    work, or not yet begun, is an overrun: it begins late, or not at all.
+    work, or not yet begun, is an overrun: it begins late, or not at all. A tick of ``n`` clocks, of
+    which the first is that in which it is due and the last that in which it is at work, is none if
+    ``n < period``.
 
     Members
     -------
@@ -25,6 +27,11 @@ class Ticker(wiring.Component):
         The tick begins; it is at work.
     overrun : :py:`Out(1)`
         A clock after the tick fell due.
+    longest : :py:`Out(24)`
+        The largest ``n - 1`` since ``clear``, of ticks that were no overrun's cause; those count as
+        if they had ended just in time.
+    clear : :py:`In(1)`
+        Of a tick that is due or at work in that clock, ``longest`` then says too little.
     """
 
     run: In(1)
@@ -33,6 +40,8 @@ class Ticker(wiring.Component):
     take: In(1)
     busy: In(1)
     overrun: Out(1)
+    longest: Out(24)
+    clear: In(1)
 
     def elaborate(self, platform):
         m = Module()
@@ -47,5 +56,14 @@ class Ticker(wiring.Component):
             m.d.sync += self.due.eq(0)
         with m.Elif(ends):
             m.d.sync += self.due.eq(1)
-            m.d.sync += self.overrun.eq(self.busy | (self.due & ~self.take))
+            m.d.sync += self.overrun.eq(self.busy | self.due)
+
+        # From when a tick falls due; its highest bit says that it takes longer than any before. No
+        # period lasts until that bit falls again. `longest` stays where this is loaded from it.
+        timer = Signal(25)
+        m.d.sync += timer.eq(plus_one_or(timer, ~self.run | ends, Cat(~self.longest, C(0, 1))))
+        with m.If(self.clear):
+            m.d.sync += self.longest.eq(0)
+        with m.Elif((self.busy | self.due) & timer[-1] & ~ends):
+            m.d.sync += self.longest.eq(self.longest + 1)
         return m

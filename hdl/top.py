@@ -111,6 +111,7 @@ class Top(wiring.Component):
             link.uart_error.eq(receiver.error), engine.uart_errors.eq(receiver.error),
             engine.crc_errors.eq(link.crc_error), engine.gaps.eq(link.gap),
             engine.overflows.eq(link.overflow), engine.resent.eq(link.resent),
+            engine.ring_quarters.eq(link.quarters), engine.frames_held.eq(link.held),
             self.idle.eq(receiver.idle & transmitter.idle & link.idle & engine.idle
                          & ~to_engine.o.valid & ~to_link.o.valid),
         ]

@@ -168,6 +168,7 @@ class Board:
                  probes: Sequence[int] = (), digests: bool = False, final_state: bool = True,
                  reset: bool = True, jitter: bool = False, mode: Mode = "lockstep",
                  period_s: float | None = None, policy: wire.Policy = wire.Policy.DROP,
+                 halt_on_overrun: bool = False,
                  progress: Progress | None = None) -> list[Result]:
         """Run spike trains one after the other, as one stream.
 
@@ -186,6 +187,8 @@ class Board:
         mode : ``lockstep``: a tick runs when its events are there; ``free-running``: every
             ``period_s``, and ``policy`` says what happens to events that come later.
         period_s : seconds per free-running tick; without it, the network's.
+        halt_on_overrun : whether the first free-running tick that lasts into the next period ends
+            them: the rest runs in lockstep. Else the next one begins late, which is counted.
         progress : called with ticks done and ticks in all.
 
         Raises
@@ -210,7 +213,8 @@ class Board:
             raise InputError("jitter is of residues to begin with: it needs reset")
         begins = self._begins(drawn, reset, jitter)
         probed = self._probed(probes)
-        control = self._control(mode, wire.Policy(policy), digests, bool(len(probed)))
+        control = self._control(mode, wire.Policy(policy), digests, bool(len(probed)),
+                                halt_on_overrun)
         clocks = self._clocks(network.dt_s if period_s is None else period_s) \
             if mode == "free-running" else None
 
@@ -237,7 +241,8 @@ class Board:
             return [result for k, spikes in enumerate(items) for result in self.run_many(
                 [spikes], seeds=None if seeds is None else [seeds[k]], probes=probes,
                 digests=digests, final_state=final_state, reset=False, mode=mode,
-                period_s=period_s, policy=policy, progress=progress)]
+                period_s=period_s, policy=policy, halt_on_overrun=halt_on_overrun,
+                progress=progress)]
         slowest_s = 0.0 if clocks is None else 200 * clocks / self.hello.clock_hz
         ended = self._session.exchange(
             records(), len(items), restart=reset, expected=[s.ticks for s in items],
@@ -255,8 +260,8 @@ class Board:
         results = []
         for spikes, seed, begin, (segment, wall_s) in zip(items, drawn, begins, ended, strict=True):
             try:
-                gathered = gather(segment, compiled, spikes.ticks, exact=mode == "lockstep",
-                                  probed=probed, final_state=final_state)
+                gathered = gather(segment, compiled, spikes.ticks, hello=self.hello,
+                                  clocks=clocks, probed=probed, final_state=final_state)
             except BoardError as error:
                 raise BoardError(f"{self.where}: {error}") from error
             results.append(Result(seed=seed, wall_s=wall_s, inputs=spikes, initial_state=begin,
@@ -265,8 +270,8 @@ class Board:
 
     def stream(self, source: Iterable[Any] | AsyncIterable[Any], *, seed: int | None = None,
                reset: bool = True, mode: Mode = "lockstep", period_s: float | None = None,
-               policy: wire.Policy = wire.Policy.DROP, ahead: int = 32,
-               lead: int | None = None) -> "Stream":
+               policy: wire.Policy = wire.Policy.DROP, halt_on_overrun: bool = False,
+               ahead: int = 32, lead: int | None = None) -> "Stream":
         """Run on a source that need not end, and hand out the spikes of each tick as they come.
 
         Parameters
@@ -277,6 +282,7 @@ class Board:
         mode : ``lockstep``: a tick runs when the source has given it; ``free-running``: every
             ``period_s``, from the source's first on.
         policy : what happens to events that come later than their free-running tick.
+        halt_on_overrun : as in :meth:`run_many`.
         ahead : ticks that may have been taken from the source while their spikes have not been
             handed out: bounds all memory. With 1 the source is asked for a tick when the spikes of
             the one before have been dealt with, so that it may depend on them.
@@ -295,7 +301,7 @@ class Board:
         compiled = self._loaded()
         clocks = self._clocks(compiled.network.dt_s if period_s is None else period_s) \
             if mode == "free-running" else None
-        control = self._control(mode, wire.Policy(policy), False, False)
+        control = self._control(mode, wire.Policy(policy), False, False, halt_on_overrun)
         if seed is None and reset:
             seed = secrets.randbits(32)
 
@@ -409,11 +415,12 @@ class Board:
         return chosen
 
     @staticmethod
-    def _control(mode: str, policy: wire.Policy, digests: bool, probes: bool) -> int:
+    def _control(mode: str, policy: wire.Policy, digests: bool, probes: bool,
+                 halt_on_overrun: bool) -> int:
         if mode not in ("lockstep", "free-running"):
             raise InputError(f"mode must be 'lockstep' or 'free-running', not {mode!r}")
         values = {"free_running": mode == "free-running", "policy": policy,
-                  "report_digest": digests, "report_probes": probes, "halt_on_overrun": False}
+                  "report_digest": digests, "report_probes": probes, "halt_on_overrun": halt_on_overrun}
         control = shift = 0
         for name, width in wire.CONTROL:
             control |= int(values[name]) << shift
@@ -461,9 +468,10 @@ class Board:
         return words.reshape(-1, wire.STATE_STRIDE)[compiled.neuron_slots, :3]
 
     def registers(self) -> dict[str, int]:
-        """Every register by name."""
+        """Every register that the board has, by name."""
         words = self.read(wire.Space.REGISTERS, 0, wire.REGISTERS[-1].offset + 1)
-        return {entry.name: int(words[entry.offset]) for entry in wire.REGISTERS}
+        return {entry.name: int(words[entry.offset]) for entry in wire.REGISTERS
+                if entry.since <= self.hello.minor}
 
     def echo(self, payloads: Sequence[bytes]) -> tuple[list[bytes], float]:
         """Have the board send back what it is sent, and the seconds that took.

@@ -30,6 +30,7 @@ def result_lines(result: Result) -> list[str]:
         *([("jitter", "residues drawn from 0 to "
             f"{result.network.device.residue_jitter:g}")] if result.jitter else []),
         ("lost or late", ", ".join(f"{k} {v}" for k, v in result.losses.items()) or "nothing"),
+        *result.timing.lines(),
         ("counters", ", ".join(f"{k} {v:,}" for k, v in nonzero.items()) or "all zero"),
         ("link", ", ".join(f"{k} {v:,}" for k, v in link.items()) or "-"),
         ("seed", result.seed), ("image", result.image_digest[:16]), ("build", result.build)])

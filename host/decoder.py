@@ -24,6 +24,7 @@ class Segment:
     probes : 6 bytes per neuron and tick.
     reads : bytes of all READ answers, in order.
     token, tick : of the MARK that ended it.
+    host_pause_s : longest time meanwhile during which the host did not look at the line.
     """
 
     start: int
@@ -38,6 +39,7 @@ class Segment:
     echoes: list[bytes] = field(default_factory=list)
     token: int = 0
     tick: int = 0
+    host_pause_s: float = 0.0
 
     def events(self, neurons: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """``(tick, place)`` of every spike, ticks counted from ``start``; not in order.

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 from ionspike.host.compiler import Compiled
 from ionspike.host.decoder import Segment
 from ionspike.host.errors import BoardError
+from ionspike.host.hello import Hello
 from ionspike.host.result import Probes
 from ionspike.host.spikes import Spikes
+from ionspike.host.timing import Timing
 from ionspike.spec import wire
 
-__all__ = ["STATUS_OFFSET", "STATUS_WORDS", "Gathered", "gather", "status"]
+__all__ = ["STATUS_OFFSET", "STATUS_WORDS", "Gathered", "counters_of", "gather", "status"]
 
-#: Registers read after every run: LFSR, tick number and counters.
+#: Registers read after every run: LFSR, tick number, times and counters.
 STATUS_OFFSET = wire.register("lfsr_0").offset
 STATUS_WORDS = wire.REGISTERS[-1].offset + 1 - STATUS_OFFSET
 _DIGEST = np.dtype([("digest", "<u4"), ("lfsr", "<u2")])
@@ -27,6 +29,7 @@ class Gathered:
 
     spikes: Spikes
     counters: dict[str, int]
+    timing: Timing
     lfsr: int
     first_tick: int
     probes: Probes | None
@@ -35,13 +38,14 @@ class Gathered:
     final_state: NDArray[np.uint16] | None
 
 
-def gather(segment: Segment, compiled: Compiled, ticks: int, *, exact: bool,
+def gather(segment: Segment, compiled: Compiled, ticks: int, *, hello: Hello, clocks: int | None,
            probed: NDArray[np.int64], final_state: bool) -> Gathered:
     """Make arrays of a run of ``ticks`` ticks.
 
     Parameters
     ----------
-    exact : whether the board should have run no tick more.
+    hello : the board.
+    clocks : of a free-running tick; None in lockstep, where the board should have run no tick more.
     probed : neurons whose probes were asked for.
     final_state : whether state was read after the status words.
 
@@ -51,14 +55,14 @@ def gather(segment: Segment, compiled: Compiled, ticks: int, *, exact: bool,
         If anything that was asked for is missing, or there is more.
     """
     ran, neurons = segment.tick - segment.start, compiled.image.neurons
-    if ran < ticks or (exact and ran != ticks):
+    if ran < ticks or (clocks is None and ran != ticks):
         raise BoardError(f"asked for {ticks} ticks, the board ran {ran}")
     words = np.frombuffer(b"".join(segment.reads), "<u2")
     expected = STATUS_WORDS + final_state * neurons * wire.STATE_STRIDE
     state = words[STATUS_WORDS:]
     _complete("status and state words", len(words), expected)
 
-    counters, lfsr = status(words[:STATUS_WORDS])
+    known = status(words[:STATUS_WORDS])
     digests = np.frombuffer(b"".join(segment.digests), _DIGEST)
     _complete("digests", len(digests), ran if segment.digests else 0)
     traces = np.frombuffer(b"".join(segment.probes), "<u2")
@@ -67,7 +71,8 @@ def gather(segment: Segment, compiled: Compiled, ticks: int, *, exact: bool,
     raster = segment.raster(neurons, ticks)[:, compiled.neuron_slots]
     return Gathered(
         spikes=Spikes(raster, compiled.network.dt_s), first_tick=segment.start,
-        counters=counters, lfsr=lfsr,
+        counters=counters_of(known), lfsr=sum(known[f"lfsr_{k}"] << 16 * k for k in range(4)),
+        timing=Timing.of(hello, known, ticks=ran, clocks=clocks, host_pause_s=segment.host_pause_s),
         probes=Probes(probed, traces.astype(np.uint16).reshape(ran, -1, 3)[:ticks])
         if len(probed) else None,
         digests=digests["digest"][:ticks] if segment.digests else None,
@@ -76,14 +81,16 @@ def gather(segment: Segment, compiled: Compiled, ticks: int, *, exact: bool,
             compiled.neuron_slots, :3] if final_state else None)
 
 
-def status(words: NDArray[Any]) -> tuple[dict[str, int], int]:
-    """Counters and LFSR of the ``STATUS_WORDS`` registers from ``STATUS_OFFSET`` on."""
-    def value(name: str) -> int:
-        return int(words[wire.register(name).offset - STATUS_OFFSET])
+def status(words: NDArray[Any]) -> dict[str, int]:
+    """Registers by name, of the ``STATUS_WORDS`` from ``STATUS_OFFSET`` on."""
+    return {entry.name: int(words[entry.offset - STATUS_OFFSET]) for entry in wire.REGISTERS
+            if entry.offset >= STATUS_OFFSET}
 
-    return ({"words": value("words_low") | value("words_high") << 16,
-             **{name: value(name) for name, _ in wire.COUNTERS}},
-            sum(value(f"lfsr_{k}") << 16 * k for k in range(4)))
+
+def counters_of(registers: dict[str, int]) -> dict[str, int]:
+    """The counters among registers by name."""
+    return {"words": registers["words_low"] | registers["words_high"] << 16,
+            **{name: registers[name] for name, _ in wire.COUNTERS}}
 
 
 def _complete(what: str, found: int, expected: int) -> None:

@@ -10,7 +10,7 @@ from ionspike.host.hello import Hello
 from ionspike.host.line import Line, LinkError, Port
 from ionspike.host.retry import Retry
 from ionspike.host.window import Inbox, Outbox
-from ionspike.spec.wire import MAGIC, PAYLOAD_BYTES, PROTOCOL, Kind, Nack, digest
+from ionspike.spec.wire import MAGIC, PAYLOAD_BYTES, PROTOCOL, Kind, Nack, digest, digests
 
 __all__ = ["Link", "LinkError", "Port"]
 
@@ -47,6 +47,7 @@ class Link:
     Attributes
     ----------
     hello : what the board said when the link was opened; None while it is not open.
+    pause_s : longest time between two looks at the line since :meth:`attend`.
     """
 
     def __init__(self, port: Port, *, clock: Callable[[], float] = time.monotonic,
@@ -54,6 +55,7 @@ class Link:
         self.hello: Hello | None = None
         self._clock = clock
         self._line = Line(port, clock, sleep)
+        self.attend()
         self._past = dict.fromkeys(
             ("crc_errors", "gaps", "duplicates", "resent", "acks", "nacks"), 0)
         self._restart()
@@ -74,6 +76,10 @@ class Link:
         self._paced_s = 0.0
         self._replugs = self._line.replugs
         self._strange: int | None = None    # ACKs of another conversation, counted since a re-plug
+
+    def attend(self) -> None:
+        """Measure ``pause_s`` anew, from now on."""
+        self.pause_s, self._looked_s = 0.0, self._clock()
 
     @property
     def counters(self) -> dict[str, int]:
@@ -143,7 +149,7 @@ class Link:
         if hello.major != PROTOCOL[0]:
             raise LinkError(f"{name}: the board speaks protocol {hello.major}.{hello.minor}, this "
                             f"host {PROTOCOL[0]}.{PROTOCOL[1]}; update the older of the two")
-        if hello.digest != digest():
+        if hello.digest != digests().get(hello.minor):
             raise LinkError(f"{name}: the board's wire contract has digest {hello.digest:#010x}, "
                             f"this host's {digest():#010x}; program the board with this version's "
                             f"bitstream")
@@ -225,7 +231,9 @@ class Link:
         """Send what may be sent, take what has come; waits for ``POLL_S`` at most."""
         try:
             self._push()
+            self.pause_s = max(self.pause_s, self._clock() - self._looked_s)
             data = self._line.read(wait)
+            self._looked_s = self._clock()
             if data:
                 errors = self._deframer.errors
                 frames = self._deframer.feed(data)

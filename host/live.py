@@ -13,8 +13,9 @@ from ionspike.host import codec
 from ionspike.host.compiler import Compiled
 from ionspike.host.decoder import Segment
 from ionspike.host.errors import BoardError, InputError
-from ionspike.host.gather import STATUS_OFFSET, STATUS_WORDS, status
+from ionspike.host.gather import STATUS_OFFSET, STATUS_WORDS, counters_of, status
 from ionspike.host.line import POLL_S
+from ionspike.host.timing import Timing
 from ionspike.spec import wire
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Live:
     -------
     ready : numbers of the neurons that fired, one entry per tick from the first sent on.
     taken : ticks sent.
-    counters : of the board, as of the last :meth:`read_status`.
+    counters, timing : of the board, as of the last :meth:`read_status`.
     """
 
     def __init__(self, board: "Board", setup: Iterable[bytes], *, restart: bool, control: int,
@@ -59,10 +60,12 @@ class Live:
         self.ready: deque[NDArray[np.int64]] = deque()
         self.taken = 0
         self.counters: dict[str, int] = {}
+        self.timing: Timing | None = None
         self._due = 0           # marks not answered
         self._statuses = 0
         self._asked_s = self._heard_s = time.monotonic()
         self._session.exchange(self._session.marked(setup), 1, restart=restart)
+        self._start = self._session.tick
         self._first = self._session.tick + self.lead
         self._session.begin()
 
@@ -134,7 +137,11 @@ class Live:
 
     def _take(self, segment: Segment) -> None:
         if segment.reads:
-            self.counters, _ = status(np.frombuffer(b"".join(segment.reads), "<u2"))
+            known = status(np.frombuffer(b"".join(segment.reads), "<u2"))
+            self.counters = counters_of(known)
+            self.timing = Timing.of(
+                self._board.hello, known, ticks=segment.tick - self._start, clocks=self._clocks,
+                host_pause_s=self._session.host_pause_s)
             self._statuses += 1
         raster = segment.raster(self._compiled.image.neurons)[:, self._compiled.neuron_slots]
         self.ready.extend(np.flatnonzero(row) for row in raster[max(0, self._first - segment.start):])

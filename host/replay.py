@@ -21,7 +21,8 @@ __all__ = ["Replay", "replay"]
 _CONTROL = wire.address(wire.Space.REGISTERS, wire.register("control").offset)
 _NAMES = {entry.offset: entry.name for entry in wire.REGISTERS}
 #: Registers that say how the line and the clock behaved, not what was computed.
-_OF_THE_LINE = ("overruns", "crc_errors", "uart_errors", "gaps", "overflows", "resent")
+_OF_THE_LINE = ("overruns", "crc_errors", "uart_errors", "gaps", "overflows", "resent",
+                "longest_low", "longest_high", "high_water")
 _DIGEST = np.dtype([("digest", "<u4"), ("lfsr", "<u2")])
 #: What opens a board to run on, of the recording's shape.
 Opener = Callable[[str], Board]
@@ -60,7 +61,8 @@ def replay(recording: Recording, board: Board, *, opener: Opener | None = None,
 
     Compared are every spike, digest, LFSR word and probe of each tick, and all words that were read:
     after a run LFSR, tick number, counters and, if asked for, the final state. Not compared are
-    counters of the line, and how many free-running ticks began late.
+    counters of the line, how many free-running ticks began late or how long they took, and how full
+    buffers were.
 
     Parameters
     ----------

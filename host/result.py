@@ -13,6 +13,7 @@ from ionspike.host.errors import InputError
 from ionspike.host.estimate import Estimate, estimate
 from ionspike.host.network import Network
 from ionspike.host.spikes import Spikes
+from ionspike.host.timing import Timing
 from ionspike.spec import formats as fmt
 
 __all__ = ["LOSSES", "Probes", "Result"]
@@ -64,6 +65,7 @@ class Result:
     ----------
     spikes : of the network's neurons, ``[T, neurons]``.
     counters : the board's counters of this run, ``words`` among them.
+    timing : how it kept time.
     link : the host's counters of the link, since it was opened.
     probes : if some were asked for.
     digests, lfsr_words : uint32 and uint16 ``[T]``: digest of all state words after each tick, and
@@ -83,6 +85,7 @@ class Result:
 
     spikes: Spikes
     counters: dict[str, int]
+    timing: Timing
     link: dict[str, int]
     seed: int | None
     first_tick: int
@@ -148,7 +151,8 @@ class Result:
             "mode": self.mode, "ticks": self.ticks, "dt_s": self.spikes.dt_s,
             "first_tick": self.first_tick, "neurons": self.spikes.width,
             "spikes": self.spikes.count, "seed": self.seed, "lfsr": f"{self.lfsr:#018x}",
-            "counters": self.counters, "losses": self.losses, "link": self.link,
+            "counters": self.counters, "losses": self.losses, "timing": self.timing.to_json(),
+            "link": self.link,
             "versions": self.versions, "image_digest": self.image_digest, "build": self.build,
             "wall_s": round(self.wall_s, 6), "jitter": self.jitter,
             "faults": None if faults is None else faults.summary(),

@@ -91,6 +91,7 @@ class Session:
         ended: list[tuple[Segment, float]] = []
         silent_s = self.timeout_s if timeout_s is None else timeout_s
         begun, total = time.perf_counter(), sum(expected)
+        self.link.attend()
 
         def take(data: bytes) -> None:
             nonlocal begun
@@ -100,6 +101,8 @@ class Session:
             while self._decoder.segments:
                 segment = self._decoder.segments.pop(0)
                 now = time.perf_counter()
+                segment.host_pause_s = self.link.pause_s
+                self.link.attend()
                 ended.append((segment, now - begun))
                 begun, self.tick = now, segment.tick
             if progress is not None and data:
@@ -125,7 +128,8 @@ class Session:
         self._in_step = True
         if recorder is not None:
             recorder.end({"link": dict(self.link.counters),
-                          "wall_s": sum(wall_s for _, wall_s in ended)})
+                          "wall_s": sum(wall_s for _, wall_s in ended),
+                          "host_pause_s": max(segment.host_pause_s for segment, _ in ended)})
         return ended
 
     # An exchange without a known end, after one that has ended: begin, put and poll, end.
@@ -136,6 +140,12 @@ class Session:
         self._in_step, self._live = False, True
         self._decoder.restart = False
         self._decoder.begin(self.tick)
+        self.link.attend()
+
+    @property
+    def host_pause_s(self) -> float:
+        """Longest time since :meth:`begin` during which the host did not look at the line."""
+        return self.link.pause_s
 
     def put(self, records: Iterable[bytes]) -> None:
         """Send records; they leave with the next :meth:`poll` at the latest."""
@@ -183,9 +193,9 @@ def _check(hello: Any, where: str) -> None:
     if hello.major != major:
         raise NoBoardError(f"{where}: the board speaks protocol {hello.major}.{hello.minor}, this "
                            f"ionspike {major}.{minor}; load the bitstream that comes with it")
-    if hello.digest != (ours := wire.digest()):
+    if hello.digest != wire.digests().get(hello.minor):
         raise NoBoardError(f"{where}: the board's wire contract is {hello.digest:08x}, this "
-                           f"ionspike's {ours:08x}; load the bitstream that comes with it")
+                           f"ionspike's {wire.digest():08x}; load the bitstream that comes with it")
     if not hello.clock_hz:
         raise NoBoardError(f"{where}: the board says that its clock is 0 Hz; load the bitstream "
                            f"that comes with this ionspike")

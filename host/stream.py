@@ -15,6 +15,7 @@ from ionspike.host.feeder import AsyncFeeder, Feeder
 from ionspike.host.line import POLL_S, LinkError
 from ionspike.host.live import Live
 from ionspike.host.result import LOSSES
+from ionspike.host.timing import Timing
 
 __all__ = ["Stream"]
 
@@ -142,6 +143,18 @@ class Stream:
             if not self._closed:
                 self._live.read_status()
             return dict(self._live.counters)
+
+    def timing(self) -> Timing:
+        """How the stream has kept time so far: a round trip; after the end, as it was then.
+
+        Raises
+        ------
+        BoardError, LinkError
+            If the board falls silent.
+        """
+        self.counters()
+        assert self._live.timing is not None
+        return self._live.timing
 
     @property
     def losses(self) -> dict[str, int]:

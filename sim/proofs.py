@@ -18,6 +18,7 @@ from ionspike.hdl.link_receiver import LinkReceiver
 from ionspike.hdl.link_sender import LinkSender
 from ionspike.hdl.spikes import Expander
 from ionspike.hdl.stage import Stage
+from ionspike.hdl.synapse import Synapses
 from ionspike.hdl.top import CLOCK_HZ, hello
 from ionspike.spec import wire
 from ionspike.spec.formats import LFSR_LEAP
@@ -213,6 +214,25 @@ class WithinCredit(wiring.Component):
         return m
 
 
+class Saturates(wiring.Component):
+    """Whatever the memories hold and whichever rows follow each other: every sum is the exact one, or
+    the limit beyond which that is, which is counted; and none is of an accumulator that another sum
+    is on its way to. The assertions are the synapses' own."""
+
+    def __init__(self, lanes: int):
+        self.dut = Synapses(CoreShape(neurons=4 * lanes, inputs=2 * lanes, lanes=lanes, words=16))
+        self._driven = ("slot", "acc_slot", "acc_group", "clear", "clear_slot", "clear_group")
+        super().__init__({"valid": In(1), "source": In(self.dut.i.payload.shape()),
+                          **{name: In(len(getattr(self.dut, name))) for name in self._driven}})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.dut = dut = self.dut
+        m.d.comb += [dut.i.valid.eq(self.valid), dut.i.payload.eq(self.source),
+                     *(getattr(dut, name).eq(getattr(self, name)) for name in self._driven)]
+        return m
+
+
 class InOrder(wiring.Component):
     """A group's spikes come as its neurons: those that fired, each once, ascending."""
 
@@ -262,6 +282,8 @@ PROOFS = {
     "bytes are always taken": Proof(AlwaysTaken, _FOR_ALL_TIME),
     "COBS goes there and back": Proof(RoundTrip, {"mode": "bmc", "depth": 18}),
     "the CRC tells": Proof(Detects, {"mode": "bmc", "depth": 50}),
+    "eight accumulators saturate": Proof(Saturates, _INDUCTION, (8,)),
+    "sixteen accumulators saturate": Proof(Saturates, _INDUCTION, (16,)),
     "the receiver's ring never overflows": Proof(NoOverflow, _INDUCTION),
     "the sender keeps window and credit": Proof(WithinCredit, _INDUCTION),
 }

@@ -9,9 +9,17 @@ from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from ionspike.hdl.bus import READ_LATENCY
 from ionspike.hdl.neuron import HELD
 from ionspike.sim.streams import reset
-from ionspike.spec.wire import COUNTER_LIMIT, COUNTERS, REGISTERS, Space
+from ionspike.spec.wire import (
+    COUNTER_LIMIT,
+    COUNTERS,
+    HIGH_WATER,
+    HIGH_WATER_SHIFT,
+    REGISTERS,
+    Space,
+)
 
-_INPUTS = ("lfsr", "tick", "digest")
+_INPUTS = {"lfsr": 64, "tick": 32, "digest": 32, "longest": 24}
+_LEVELS = dict(HIGH_WATER)
 #: Strobes are counted a clock after they came.
 _SETTLE = 1
 
@@ -21,6 +29,7 @@ class Model:
         self.written = {r.name: r.init for r in REGISTERS if r.access == "rw"}
         self.counters = dict.fromkeys([name for name, _ in COUNTERS], 0)
         self.words = 0
+        self.marks = dict.fromkeys(_LEVELS, 0)
 
     def value(self, register, inputs):
         name = register.name
@@ -28,6 +37,12 @@ class Model:
             return min(COUNTER_LIMIT, self.counters[name])
         if name.startswith("lfsr_"):
             return inputs["lfsr"] >> 16 * int(name[-1]) & 0xFFFF
+        if name == "high_water":
+            value, at = 0, HIGH_WATER_SHIFT
+            for level, most in HIGH_WATER:
+                value |= ((1 << self.marks[level]) - 1) << at
+                at += most
+            return value
         whole = {**inputs, "words": self.words}
         base, _, half = name.rpartition("_")
         if register.access == "ro":
@@ -41,7 +56,7 @@ async def agrees_with_table(dut):
     rng = random.Random(cocotb.RANDOM_SEED)
     names = [name for name, _ in COUNTERS]
     await reset(dut, **dict.fromkeys((
-        *_INPUTS, *names, "word", "clear_counters", "halt", "bus__space", "bus__offset",
+        *_INPUTS, *_LEVELS, *names, "word", "clear_counters", "halt", "bus__space", "bus__offset",
         "bus__write", "bus__w_data"), 0))
     model, inputs, reach = Model(), dict.fromkeys(_INPUTS, 0), Counter()
     by_offset = {r.offset: r for r in REGISTERS}
@@ -81,18 +96,21 @@ async def agrees_with_table(dut):
                 register, inputs)
             assert int(dut.bus__r_data.value) == expected, (space, hex(offset))
         elif kind == "inputs":
-            inputs = {"lfsr": rng.getrandbits(64), "tick": rng.getrandbits(32),
-                      "digest": rng.getrandbits(32)}
+            inputs = {name: rng.getrandbits(width) for name, width in _INPUTS.items()}
+            levels = {name: rng.randint(0, rng.randint(0, most)) for name, most in HIGH_WATER}
             amounts = {name: rng.choice([0, 1, (1 << widths[name]) - 1]) for name in names}
             amounts["saturated"] = rng.randrange(9)
             # Now and then for so long that every counter stops.
             long = reach["inputs"] % 250 == 100
             clocks, word = (70_000, 1) if long else (rng.randint(1, 50), rng.getrandbits(1))
-            for name, value in {**inputs, **amounts, "word": word}.items():
+            for name, value in {**inputs, **levels, **amounts, "word": word}.items():
                 getattr(dut, name).value = value
             await ClockCycles(dut.clk, clocks, FallingEdge)
-            for name in (*names, "word"):
+            for name in (*names, *_LEVELS, "word"):
                 getattr(dut, name).value = 0
+            for name, level in levels.items():
+                reach["higher"] += 0 < model.marks[name] < level
+                model.marks[name] = max(model.marks[name], level)
             for name in names:
                 model.counters[name] += clocks * amounts[name]
             model.words += clocks * word
@@ -111,8 +129,9 @@ async def agrees_with_table(dut):
             dut.clear_counters.value = 0
             reach["cleared"] += model.words > 0
             model.counters, model.words = dict.fromkeys(names, 0), 0
+            model.marks = dict.fromkeys(_LEVELS, 0)
         reach["stopped"] += max(model.counters.values()) > COUNTER_LIMIT
         reach["beyond 16 bits"] += model.words > 0xFFFF
     dut._log.info("reached: %s", dict(reach))
-    for what in ("effective", "held", "halted", "cleared", "stopped", "beyond 16 bits"):
+    for what in ("effective", "held", "halted", "cleared", "stopped", "beyond 16 bits", "higher"):
         assert reach[what], f"the stimulus did not reach: {what}"

@@ -17,15 +17,15 @@ from ionspike.spec.shape import CoreShape
 
 __all__ = [
     "AUX_PROBES", "BAUD", "Board", "COEFFICIENT", "CONTROL", "COUNTERS", "DIGEST_POLYNOMIAL",
-    "FRAME_OVERHEAD", "HELLO",
+    "FRAME_OVERHEAD", "HELLO", "HIGH_WATER", "HIGH_WATER_SHIFT",
     "Kind", "LIST_END", "LIST_SKIP", "MAGIC", "Nack", "OFFSET_BITS", "Op", "PAYLOAD_BYTES",
     "PROTOCOL", "Policy", "REGISTERS", "Register", "Report", "RX_BYTES", "STATE", "STATE_STRIDE",
-    "Space", "TICK_EVERY", "TX_SLOTS", "address", "digest", "hello_size",
+    "Space", "TICK_EVERY", "TX_SLOTS", "address", "digest", "digests", "hello_size",
     "pack_hello", "register",
 ]
 
 #: Major and minor version. Hosts refuse another major version.
-PROTOCOL = (1, 1)
+PROTOCOL = (1, 2)
 MAGIC = 0x534E4F49      # reads "IONS"
 BAUD = 3_000_000
 
@@ -179,6 +179,7 @@ class Register:
     access: Literal["ro", "rw"]
     doc: str
     init: int = 0
+    since: int = 1      # minor version of the protocol
 
     @property
     def is_live(self) -> bool:
@@ -193,6 +194,15 @@ CONTROL = (("free_running", 1), ("policy", 2), ("report_digest", 1), ("report_pr
 #: Counters (name, doc), which stop here instead of wrapping; cleared by CLEAR, in every result.
 COUNTER_LIMIT = 1 << 15
 WORDS_LIMIT = 1 << 31
+#: High-water marks since CLEAR, in this order from bit HIGH_WATER_SHIFT of their register on: one bit
+#: for each level from 1 on that was reached.
+HIGH_WATER = (
+    ("frames_held", TX_SLOTS),  # frames to the host that were not acknowledged
+    # Borders of quarters of the receive ring between the first byte that waited and the last: k of
+    # them are more than k - 1 quarters and less than k + 1.
+    ("ring_quarters", 3),
+)
+HIGH_WATER_SHIFT = 8
 COUNTERS = (
     ("saturated", "accumulator additions that were clamped"),
     ("late", "events that came after their tick"),
@@ -229,6 +239,11 @@ REGISTERS = (
     Register(0x13, "words_high", 16, "ro", "Bits 16 to 31 of the same."),
     Register(0x14, "spike_level", 12, "rw", "Gate voltage of a spike, 2**-11 V."),
     Register(0x15, "r_noise", 8, "rw", "Noise of the residue, 2**-16 per unit of xi2."),
+    # A tick that lasts into the period after it counts as one clock less than its own.
+    Register(0x16, "longest_low", 16, "ro", "Clocks from when a free-running tick fell due to its "
+             "last, at most, since CLEAR.", since=2),
+    Register(0x17, "longest_high", 8, "ro", "Bits 16 to 23 of the same.", since=2),
+    Register(0x18, "high_water", 16, "ro", "See HIGH_WATER.", since=2),
     *(Register(0x20 + k, name, 16, "ro", doc[0].upper() + doc[1:] + ".")
       for k, (name, doc) in enumerate(COUNTERS)),
 )
@@ -256,15 +271,23 @@ def pack_hello(values: Mapping[str, int]) -> bytes:
     return b"".join(values[name].to_bytes(size, "little") for name, size in HELLO)
 
 
-def digest(shape: CoreShape | None = None) -> int:
-    """32-bit digest of this contract (without a shape), so that two sides can tell they agree."""
+def digest(shape: CoreShape | None = None, minor: int = PROTOCOL[1]) -> int:
+    """32-bit digest of this contract (without a shape), so that two sides can tell they agree; or
+    of what it was in an earlier minor version, from 1 on."""
     from ionspike.spec import formats
-    parts = [PROTOCOL, MAGIC, PAYLOAD_BYTES, HELLO, LIST_SKIP, LIST_END, OFFSET_BITS, AUX_PROBES,
+    parts = [(PROTOCOL[0], minor), MAGIC, PAYLOAD_BYTES, HELLO, LIST_SKIP, LIST_END, OFFSET_BITS, AUX_PROBES,
              AUX_REGISTERS, COEFFICIENT, STATE, STATE_STRIDE, CONTROL, COUNTERS, COUNTER_LIMIT,
              WORDS_LIMIT,
-             [(r.offset, r.name, r.width, r.access, r.init) for r in REGISTERS],
+             [(r.offset, r.name, r.width, r.access, r.init) for r in REGISTERS if r.since <= minor],
              [[(e.name, int(e)) for e in enum] for enum in (Kind, Nack, Op, Report, Policy, Space)],
              [(name, getattr(formats, name)) for name in formats.__all__]]
+    if minor >= register("high_water").since:
+        parts += [HIGH_WATER, HIGH_WATER_SHIFT]
     if shape is not None:
         parts.append(shape)
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "little")
+
+
+def digests() -> dict[int, int]:
+    """Digests of this contract and of the earlier ones that it goes on from, by minor version."""
+    return {minor: digest(minor=minor) for minor in range(1, PROTOCOL[1] + 1)}

@@ -98,6 +98,7 @@ class FreeRunning:
 
     def __init__(self, ctx, dut):
         self.ctx, self.dut, self.sent, self.clocks, self.token = ctx, dut, bytearray(), 0, 0
+        self.begun = 0      # when it was told to
 
     async def clock(self, count=1):
         for _ in range(count):
@@ -139,6 +140,7 @@ def free_running(scenario, *, period, policy=Policy.DROP, extra=0):
         await board.send(register("groups_used", 2) + register("spike_level", 0xFFF)
                          + register("period_low", period) + register("period_high", 0)
                          + register("control", 1 | policy << 1 | extra))
+        board.begun = board.clocks
         await scenario(board)
 
     simulate(dut, testbench, clocks=10_000)
@@ -196,6 +198,76 @@ def test_an_event_is_late_from_the_beginning_of_its_tick(behind, late):
         assert (await board.counters())[0] == late
 
     free_running(scenario, period=400)
+
+
+#: Clocks from when a board is told to tick by itself to when the first tick is due, less a period.
+SETTING = 1
+
+
+def boundary(after, *, policy, period=400, at=3):
+    """Offer an event for tick ``at`` so many clocks after that tick fell due; what is counted."""
+    found = []
+
+    async def scenario(board):
+        await board.clock(SETTING + (at + 1) * period + after - (board.clocks - board.begun))
+        await board.send(events(at, 0))
+        await board.clock(2 * period)
+        tick, clocks = await board.ask(), board.clocks - board.begun
+        found.extend([*await board.counters(), tick - (clocks - SETTING) // period])
+
+    free_running(scenario, period=period, policy=policy)
+    return tuple(found)
+
+
+@pytest.mark.parametrize("policy, late", [
+    (Policy.DROP, (1, 1, 0)), (Policy.NEXT, (1, 0, 0)), (Policy.HALT, (1, 1, 0))])
+def test_the_clock_in_which_its_tick_falls_due_is_an_events_last(policy, late):
+    """It is offered in that clock, or one later, when the tick has begun."""
+    assert boundary(0, policy=policy)[:3] == (0, 0, 0)
+    *counted, behind = boundary(1, policy=policy)
+    assert tuple(counted) == late
+    assert (behind < -1) == (policy == Policy.HALT)
+
+
+def test_a_tick_may_last_until_the_clock_before_the_next_is_due():
+    """One that is over a clock earlier is no overrun; one that is not is one, and nothing else."""
+    def timed(period, clocks):
+        found = []
+
+        async def scenario(board):
+            await board.clock(clocks - (board.clocks - board.begun))
+            found.append((await board.counters())[2])
+            await board.send(b"".join(codec.read(wire.address(
+                Space.REGISTERS, wire.register("longest_low").offset), 2)))
+            await board.clock(100)
+            found.append(int.from_bytes(board.sent[-4:], "little"))
+
+        free_running(scenario, period=period)
+        return found
+
+    # Tick 0, which is told, takes longer than the others.
+    overruns, longest = timed(400, 700)
+    assert overruns == 0
+    # It took this and the clock in which it fell due.
+    taken = longest + 1
+    assert timed(taken + 1, 4 * taken) == [0, longest]
+    assert timed(taken, 4 * taken) == [1, longest - 1]
+
+
+@pytest.mark.parametrize("period", [20, 47, 90, 130])
+def test_every_period_begins_a_tick_or_is_counted(period):
+    async def scenario(board):
+        await board.clock(3000)
+        await board.send(register("control", 0))
+        stopped = board.clocks - board.begun
+        # What was due then is forgotten.
+        periods = (stopped - SETTING) // period
+        ticks = await board.ask()
+        overruns = (await board.counters())[2]
+        assert periods - overruns - 1 <= ticks <= periods
+        assert overruns or ticks in (periods, periods - 1)
+
+    free_running(scenario, period=period)
 
 
 @pytest.mark.parametrize("halts", [False, True])

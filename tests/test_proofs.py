@@ -22,6 +22,10 @@ FAULTS = {
     "bytes are always taken": ("crc", "count.eq(count + 1)", "count.eq(count + data[0])"),
     "COBS goes there and back": ("cobs", "left == 1", "left == 0"),
     "the CRC tells": ("crc", "0x2144DF1C", "0x2144DF1D"),
+    "eight accumulators saturate": (
+        "synapse", "(total[-1] != total[-2])", "(total[-1] & ~total[-2])"),
+    "sixteen accumulators saturate": (
+        "synapse", "stall.eq((issued & (target == target_issued))\n", "stall.eq(C(0)\n"),
     "the receiver's ring never overflows": (
         "link_receiver", "with m.Elif((place == read) & (count != 0)):", "with m.Elif(C(0)):"),
     "the sender keeps window and credit": (

@@ -105,6 +105,23 @@ def test_counters_stop_at_their_limit():
     run(testbench)
 
 
+def test_marks_show_the_highest_level_reached():
+    async def testbench(ctx, dut):
+        for quarters in (1, 3, 0):
+            ctx.set(dut.ring_quarters, quarters)
+            await ctx.tick()
+        ctx.set(dut.frames_held, 1)
+        await ctx.tick()
+        ctx.set(dut.frames_held, 0)
+        assert await read(ctx, dut, register("high_water").offset) == 0b111_01 << 8
+        ctx.set(dut.clear_counters, 1)
+        await ctx.tick()
+        ctx.set(dut.clear_counters, 0)
+        assert await read(ctx, dut, register("high_water").offset) == 0
+
+    run(testbench)
+
+
 def test_halt_stops_free_running_and_nothing_else():
     async def testbench(ctx, dut):
         await write(ctx, dut, "control", 0b111111)

@@ -45,6 +45,13 @@ def place(rng, space, size, count):
     return int(rng.integers(0, size - count))
 
 
+def registers():
+    """Those that the records decide: how full buffers were, and errors of the line, are not."""
+    water, line = (wire.register(name).offset for name in ("high_water", "crc_errors"))
+    yield from codec.read(0, water)
+    yield from codec.read(water + 1, line - water - 1)
+
+
 def conversation(rng, image, length):
     """Records that leave nothing out which both sides must agree on."""
     at = 0
@@ -98,7 +105,7 @@ def conversation(rng, image, length):
                                        np.array([value], np.uint16))
                 yield from codec.write(wire.address(Space.AUX, AUX_PROBES),
                                        rng.integers(0, SHAPE.neurons, 4).astype(np.uint16))
-                yield from codec.read(0, 0x24)
+                yield from registers()
             case "clear":
                 what = int(rng.integers(0, 4))
                 yield bytes([Op.CLEAR, what])
@@ -108,7 +115,7 @@ def conversation(rng, image, length):
             case "echo":
                 data = rng.bytes(int(rng.integers(0, 200)))
                 yield codec.echo(data)
-    yield from codec.read(0, 0x24)
+    yield from registers()
     yield codec.mark(0xBEEF)
 
 
