@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 #: Major and minor version. Hosts refuse another major version.
-PROTOCOL = (1, 1)
+PROTOCOL = (1, 2)
 MAGIC = 0x534E4F49      # reads "IONS"
 BAUD = 3_000_000
 
@@ -229,6 +229,9 @@ REGISTERS = (
     Register(0x13, "words_high", 16, "ro", "Bits 16 to 31 of the same."),
     Register(0x14, "spike_level", 12, "rw", "Gate voltage of a spike, 2**-11 V."),
     Register(0x15, "r_noise", 8, "rw", "Noise of the residue, 2**-16 per unit of xi2."),
+    # Takes effect when the board has answered and its line rests; whoever writes it says nothing
+    # more until then.
+    Register(0x1C, "bit_clocks", 16, "rw", "Clocks per bit of the serial line, less one."),
     *(Register(0x20 + k, name, 16, "ro", doc[0].upper() + doc[1:] + ".")
       for k, (name, doc) in enumerate(COUNTERS)),
 )
