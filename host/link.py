@@ -7,12 +7,13 @@ from typing import NoReturn
 
 from ionspike.host.framing import Deframer, Frame, FrameError, pack, pack_ack, parse_ack
 from ionspike.host.hello import Hello
-from ionspike.host.line import Line, LinkError, Port
+from ionspike.host.line import Line, LinkError, NoAnswer, Port
 from ionspike.host.retry import Retry
 from ionspike.host.window import Inbox, Outbox
+from ionspike.spec.baud import BREAK_BAUD, SAFE_BAUD
 from ionspike.spec.wire import MAGIC, PAYLOAD_BYTES, PROTOCOL, Kind, Nack, digest
 
-__all__ = ["Link", "LinkError", "Port"]
+__all__ = ["Link", "LinkError", "NoAnswer", "Port"]
 
 #: An OPEN is repeated after this long, then after twice as long.
 OPEN_S = 0.1
@@ -47,6 +48,7 @@ class Link:
     Attributes
     ----------
     hello : what the board said when the link was opened; None while it is not open.
+    tuned : whether the rate was changed; if not it is what the board says it was built with.
     """
 
     def __init__(self, port: Port, *, clock: Callable[[], float] = time.monotonic,
@@ -54,9 +56,46 @@ class Link:
         self.hello: Hello | None = None
         self._clock = clock
         self._line = Line(port, clock, sleep)
+        self.tuned = False
         self._past = dict.fromkeys(
             ("crc_errors", "gaps", "duplicates", "resent", "acks", "nacks"), 0)
         self._restart()
+
+    @property
+    def name(self) -> str:
+        """Of the port, for messages."""
+        return self._line.name
+
+    @property
+    def baud(self) -> int | None:
+        """Rate of the port; None if it has none. A virtual board's port may have another than it."""
+        return self._line.baud
+
+    def can(self, baud: int) -> bool:
+        """Whether the port can be set to a rate."""
+        return self._line.can(baud)
+
+    def retune(self, record: bytes, baud: int) -> None:
+        """Send a record that asks for another rate, and speak at it; then open again.
+
+        Raises
+        ------
+        LinkError
+            If the record could not be delivered.
+        """
+        self.send(record)
+        self.flush()
+        self.hello = None
+        self._line.tune(baud)
+        self.tuned = True
+
+    def wake(self) -> None:
+        """Hold the line low, which sets the safe rate on any board, and speak at that."""
+        self.hello = None
+        self._line.tune(BREAK_BAUD)
+        self._line.write(b"\0")
+        self._line.tune(SAFE_BAUD)
+        self.tuned = True
 
     def _restart(self) -> None:
         now_s = self._clock()
@@ -91,7 +130,7 @@ class Link:
         Raises
         ------
         LinkError
-            If nobody answers in time, or somebody else.
+            If somebody else answers; NoAnswer if nobody does in time.
         """
         self._past = {name: self.counters[name] for name in self._past}
         self._restart()
@@ -119,14 +158,14 @@ class Link:
                     self._pump()
                     return hello
         if not heard:
-            raise LinkError(
+            raise NoAnswer(
                 f"{self._line.name}: no answer within {timeout_s:g} s; is the board powered and "
                 f"programmed, is this its port, and the baud rate right?")
         if not frames:
-            raise LinkError(
+            raise NoAnswer(
                 f"{self._line.name}: something else speaks there (it begins {heard[:16].hex(' ')}), "
                 f"or the baud rate differs; give the port of an ionspike board")
-        raise LinkError(
+        raise NoAnswer(
             f"{self._line.name}: the board is busy with an earlier conversation and did not answer "
             f"OPEN within {timeout_s:g} s; reset it")
 
@@ -151,7 +190,7 @@ class Link:
 
     def _begin(self, hello: Hello, round_trip_s: float) -> None:
         self.hello = hello
-        self._line.byte_rate = hello.baud / 10 or None
+        self._line.byte_rate = ((self.baud if self.tuned else None) or hello.baud) / 10 or None
         self._replugs = self._line.replugs
         self._deframer.errors = 0   # what was underway when the board was opened
         self._heard_s = self._clock()
@@ -278,7 +317,8 @@ class Link:
                 payload, reason = self._inbox.accept(frame)
                 self._received += payload
                 if len(payload) == PAYLOAD_BYTES:
-                    self._paced_s = self._heard_s + PACE_S
+                    line_s = 3 * PAYLOAD_BYTES / (self._line.byte_rate or 1e9)
+                    self._paced_s = self._heard_s + max(PACE_S, line_s)
                 # Nothing new does not replace bad news of the same run.
                 if reason is not None and not (self._answer and not payload):
                     self._answer = reason

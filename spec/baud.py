@@ -16,8 +16,11 @@ def bit_clocks(clock_hz: int, baud: int) -> int:
     Raises
     ------
     ValueError
-        If a bit would last less than 4 clocks, or the nearest rate is more than 2 % away.
+        If it is no rate, a bit would last less than 4 clocks, or the nearest rate is more than 2 %
+        away.
     """
+    if baud <= 0:
+        raise ValueError(f"{baud} baud is no rate")
     clocks = round(clock_hz / baud)
     if clocks < _LEAST_CLOCKS:
         raise ValueError(f"{baud} baud cannot be made from {clock_hz} Hz: a bit must last at least "

@@ -5,7 +5,7 @@ from amaranth.sim import Simulator
 
 from ionspike.hdl.baud import BaudRate
 from ionspike.hdl.top import Top
-from ionspike.spec.baud import SAFE_BAUD, bit_clocks
+from ionspike.spec.baud import bit_clocks
 
 BUILT, SAFE = 8, 208
 

@@ -6,7 +6,6 @@ from amaranth.sim import Simulator
 
 from ionspike.hdl.uart import UARTReceiver, UARTTransmitter
 
-
 WIDTH = 8
 #: Within which the transmitter is ready, whatever its rate was.
 SETTLE = 1 << WIDTH
