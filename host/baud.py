@@ -12,11 +12,11 @@ import numpy as np
 from ionspike.host import codec
 from ionspike.host.errors import InputError
 from ionspike.host.hello import Hello
-from ionspike.host.link import NoAnswer
+from ionspike.host.line import LinkError, NoAnswer
 from ionspike.spec import wire
 from ionspike.spec.baud import SAFE_BAUD, bit_clocks
 
-__all__ = ["USUAL", "change", "find", "makeable", "restore"]
+__all__ = ["USUAL", "change", "checked", "find", "makeable", "restore"]
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +29,27 @@ _PART = 0.25
 _ATTEMPTS = 2
 
 
+def checked(clock_hz: int, baud: int) -> int:
+    """Clocks per bit of a board with this clock.
+
+    Raises
+    ------
+    InputError
+        If it cannot speak at this rate.
+    """
+    if baud < SAFE_BAUD:
+        raise InputError(f"a board speaks at {SAFE_BAUD} baud or faster, not at {baud}")
+    try:
+        return bit_clocks(clock_hz, baud)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
 def makeable(clock_hz: int, baud: int) -> bool:
     """Whether a board with this clock can speak at this rate."""
     try:
-        return bool(bit_clocks(clock_hz, baud))
-    except ValueError:
+        return bool(checked(clock_hz, baud))
+    except InputError:
         return False
 
 
@@ -74,19 +90,17 @@ def change(link: Any, hello: Hello, baud: int, timeout_s: float) -> Hello:
     LinkError
         If the board no longer answers at all.
     """
+    clocks = checked(hello.clock_hz, baud)
     if link.baud is None:
         raise InputError(f"{link.name}: has no baud rate that could be changed from here")
-    try:
-        clocks = bit_clocks(hello.clock_hz, baud)
-    except ValueError as error:
-        raise InputError(f"{link.name}: {error}") from None
     if not link.can(baud):
         raise InputError(f"{link.name}: this port does not do {baud:,} baud")
     for _ in range(_ATTEMPTS):
         try:
             # Anew, so that nothing of the board's is on its way when the rate changes.
             link.open(_PART * timeout_s)
-            link.retune(_asking(clocks), baud)
+            _ask(link, clocks)
+            link.tune(baud)
             opened: Hello = link.open(_PART * timeout_s)
             return opened
         except NoAnswer:
@@ -110,10 +124,16 @@ def restore(link: Any, hello: Hello, timeout_s: float) -> None:
     except NoAnswer:
         link.wake()
         link.open(_PART * timeout_s)
-    link.retune(_asking(bit_clocks(hello.clock_hz, hello.baud)), hello.baud)
+    _ask(link, bit_clocks(hello.clock_hz, hello.baud))
 
 
-def _asking(clocks: int) -> bytes:
+def _ask(link: Any, clocks: int) -> None:
+    """Returns when the board has answered; it speaks at the other rate then."""
     record, = codec.write(wire.address(wire.Space.REGISTERS, wire.register("bit_clocks").offset),
                           np.array([clocks - 1], np.uint16))
-    return record
+    link.send(record)
+    try:
+        link.flush()
+    except LinkError as error:
+        # Its answer may be lost, and the board at the other rate already.
+        raise NoAnswer(str(error)) from error

@@ -44,12 +44,14 @@ class Line:
     name : of the port, for messages.
     baud : bits per second, None for a port without a rate.
     byte_rate : bytes per second that leave the port; None if unknown.
+    slowness : how many times slower than real time the line may be, where its board is simulated.
     bytes_in, bytes_out : so far.
     """
 
     def __init__(self, port: Port, clock: Callable[[], float], sleep: Callable[[float], None]):
         self.name = getattr(port, "name", None) or type(port).__name__
         self.byte_rate: float | None = None
+        self.slowness = 1.0
         self.bytes_in = self.bytes_out = 0
         self._port, self._clock, self._sleep = port, clock, sleep
         self._empty_s = 0.0
@@ -108,7 +110,7 @@ class Line:
         port.flush()
         self._sleep(_GONE_S)
         self._set(baud)
-        self.byte_rate = baud / 10
+        self.byte_rate = baud / 10 / self.slowness
         self._empty_s = 0.0
 
     def _set(self, baud: int) -> None:

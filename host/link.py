@@ -13,7 +13,7 @@ from ionspike.host.window import Inbox, Outbox
 from ionspike.spec.baud import BREAK_BAUD, SAFE_BAUD
 from ionspike.spec.wire import MAGIC, PAYLOAD_BYTES, PROTOCOL, Kind, Nack, digest
 
-__all__ = ["Link", "LinkError", "NoAnswer", "Port"]
+__all__ = ["Link", "LinkError", "Port"]
 
 #: An OPEN is repeated after this long, then after twice as long.
 OPEN_S = 0.1
@@ -66,6 +66,10 @@ class Link:
         """Of the port, for messages."""
         return self._line.name
 
+    def is_slow(self, times: float) -> None:
+        """The board is simulated, so many times slower than real time: at low rates, wait for it."""
+        self._line.slowness = times
+
     @property
     def baud(self) -> int | None:
         """Rate of the port; None if it has none. A virtual board's port may have another than it."""
@@ -75,27 +79,17 @@ class Link:
         """Whether the port can be set to a rate."""
         return self._line.can(baud)
 
-    def retune(self, record: bytes, baud: int) -> None:
-        """Send a record that asks for another rate, and speak at it; then open again.
-
-        Raises
-        ------
-        LinkError
-            If the record could not be delivered.
-        """
-        self.send(record)
-        self.flush()
+    def tune(self, baud: int) -> None:
+        """Speak at another rate, at which the board was asked to; then open again."""
         self.hello = None
         self._line.tune(baud)
         self.tuned = True
 
     def wake(self) -> None:
         """Hold the line low, which sets the safe rate on any board, and speak at that."""
-        self.hello = None
         self._line.tune(BREAK_BAUD)
         self._line.write(b"\0")
-        self._line.tune(SAFE_BAUD)
-        self.tuned = True
+        self.tune(SAFE_BAUD)
 
     def _restart(self) -> None:
         now_s = self._clock()
@@ -135,7 +129,8 @@ class Link:
         self._past = {name: self.counters[name] for name in self._past}
         self._restart()
         self.hello = None
-        self._line.byte_rate = None
+        if not self.tuned:
+            self._line.byte_rate = None
         self._line.read(wait=False)     # what an earlier conversation left
         start_s = again_s = self._clock()
         wait_s, sent_s = OPEN_S, start_s
@@ -190,7 +185,8 @@ class Link:
 
     def _begin(self, hello: Hello, round_trip_s: float) -> None:
         self.hello = hello
-        self._line.byte_rate = ((self.baud if self.tuned else None) or hello.baud) / 10 or None
+        if not self.tuned:
+            self._line.byte_rate = hello.baud / 10 or None
         self._replugs = self._line.replugs
         self._deframer.errors = 0   # what was underway when the board was opened
         self._heard_s = self._clock()
