@@ -106,8 +106,9 @@ def change(link: Any, hello: Hello, baud: int, timeout_s: float) -> Hello:
         except NoAnswer:
             link.wake()
     found: Hello = link.open(timeout_s)
-    log.warning("%s: no answer at %s baud; going on at %s", link.name, f"{baud:,}",
-                f"{link.baud:,}")
+    if baud != SAFE_BAUD:
+        log.warning("%s: no answer at %s baud; going on at %s", link.name, f"{baud:,}",
+                    f"{SAFE_BAUD:,}")
     return found
 
 
