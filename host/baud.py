@@ -73,7 +73,7 @@ def find(link: Any, timeout_s: float) -> Hello:
         try:
             hello = link.open(timeout_s / 2)
         except NoAnswer:
-            raise NoAnswer(f"{silent}; nor was there one at {SAFE_BAUD:,} baud") from None
+            raise NoAnswer(f"{silent} (nor at {SAFE_BAUD:,} baud)") from None
         log.info("%s: no answer at %d baud, but at %d", link.name, tried, SAFE_BAUD)
         return hello
 

@@ -140,7 +140,7 @@ def test_a_port_that_never_answers_is_one_line():
         silent.model.stop()
         with pytest.raises(LinkError) as error:
             Board(Link(line), backend="serial", where="x", timeout_s=0.4)
-    assert str(error.value).endswith("nor was there one at 115,200 baud")
+    assert str(error.value).endswith("(nor at 115,200 baud)")
     assert "no answer within 0.2 s" in str(error.value)
 
 
