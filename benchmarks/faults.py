@@ -1,16 +1,20 @@
 """Spikes over a bad line: none lost, doubled or out of order, and what that costs; simulated time.
 
     python benchmarks/faults.py                              # a minute or two
-    python benchmarks/faults.py --events 1000000             # the long run
+    python benchmarks/faults.py --events 1000000 --minutes 10    # the long run: 10 minutes a rate at most
+    python benchmarks/faults.py --soak 30                    # half an hour of faults and re-plugs together
 
 The whole gateware at 3 Mbaud, behind a line that flips, drops, inserts and doubles bytes in both
 directions at each rate. Random spikes go in; what comes out, the state and the LFSR after the last tick
 are compared with the golden model. Bar: no difference at any rate up to 1e-2 per byte. Then a clean line
-whose port is pulled again and again. Bar: data come within 50 ms of its return.
+whose port is pulled again and again. Bar: data come within 50 ms of its return. A soak has faults at
+1e-4 per byte and a re-plug every 20 ms of simulated time; bar: no difference, and no more memory at the
+end than after its first tenth, but for 16 MB.
 """
 
 import argparse
 import json
+import resource
 import statistics
 import time
 from pathlib import Path
@@ -27,7 +31,10 @@ from ionspike.sim.virtual import Model, SimPort, library
 RATES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2)
 DIVISOR = CLOCK_HZ // 3_000_000
 INPUTS, NEURONS, TICKS = 64, 32, 250
-BAR_S = 0.05
+BAR_S, BAR_MB = 0.05, 16.0
+#: Spike trains, which come round again.
+ITEMS = 256
+SOAK = FaultSpec.parse("1e-4,replug=20ms,away=50ms")
 
 
 class Watched(Link):
@@ -63,20 +70,28 @@ def item(number: int) -> Spikes:
     return Spikes(rng.random((TICKS, INPUTS)) < 0.25, 5e-4)
 
 
-def measure(network: Network, spec: FaultSpec, events: int, expected: list[Result],
-            pulls: int = 0) -> dict:
-    """Run until so many events, in and out, are through after so many pulls, and compare."""
+def resident_MB() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+
+def measure(network: Network, spec: FaultSpec, events: float, expected: list[Result],
+            pulls: int = 0, minutes: float = float("inf")) -> dict:
+    """Run until so many events, in and out, are through after so many pulls, or time is over."""
     bench = Bench(spec)
     bench.board.load(network)
     lost = added = states = through = 0
     begun_s, wall_s, number = bench.now_s(), time.perf_counter(), 0
+    memory_MB: list[tuple[float, float]] = []
     while through < events or len(bench.link.took_s) < pulls:
-        if number == len(expected):
+        if (spent_s := time.perf_counter() - wall_s) > 60 * minutes:
+            break
+        memory_MB.append((spent_s, resident_MB()))
+        if (which := number % ITEMS) == len(expected):
             with Board.open(backend="golden") as golden:
                 golden.load(network)
-                expected += golden.run_many([item(number + k) for k in range(8)],
-                                            seeds=list(range(number, number + 8)))
-        right, got = expected[number], bench.board.run(item(number), seed=number)
+                expected += golden.run_many([item(which + k) for k in range(8)],
+                                            seeds=list(range(which, which + 8)))
+        right, got = expected[which], bench.board.run(item(which), seed=which)
         lost += int((right.spikes.raster & ~got.spikes.raster).sum())
         added += int((got.spikes.raster & ~right.spikes.raster).sum())
         states += bool((right.final_state != got.final_state).any() or right.lfsr != got.lfsr
@@ -93,7 +108,8 @@ def measure(network: Network, spec: FaultSpec, events: int, expected: list[Resul
             "events_per_s": round(through / took_s),
             "bytes_per_event": round((counters["bytes_out"] + counters["bytes_in"]) / through, 2),
             "resent": counters["resent"], "pulls": bench.line.plug.pulls if bench.line.plug else 0,
-            "recovery_s": bench.link.took_s}
+            "recovery_s": bench.link.took_s,
+            "memory_MB": [mb for spent_s, mb in memory_MB if spent_s >= memory_MB[-1][0] / 10]}
 
 
 def picture(path: Path, found: dict[float, dict]) -> None:
@@ -114,11 +130,25 @@ def picture(path: Path, found: dict[float, dict]) -> None:
     figure.savefig(path, dpi=120)
 
 
+def soak(network: Network, minutes: float, expected: list[Result]) -> None:
+    row = measure(network, SOAK, float("inf"), expected, minutes=minutes)
+    memory_MB = row["memory_MB"]
+    print(f"{row['wall_s'] / 60:.1f} minutes, {row['simulated_s']:.1f} s simulated: {row['events']:,} "
+          f"events, {row['faults']:,} faults, {row['pulls']} re-plugs; {row['lost']} lost, "
+          f"{row['added']} added, {row['states']} runs differ; memory {memory_MB[0]:.0f} MB after a "
+          f"tenth of it, {memory_MB[-1]:.0f} MB at the end, {max(memory_MB):.0f} MB at most")
+    if row["lost"] or row["added"] or row["states"] or memory_MB[-1] > memory_MB[0] + BAR_MB:
+        raise SystemExit("below the bar")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--events", type=int, default=20_000, help="at each rate, at least")
     parser.add_argument("--rates", default=",".join(map(str, RATES)))
     parser.add_argument("--pulls", type=int, default=20, help="of the port, at least")
+    parser.add_argument("--minutes", type=float, default=float("inf"),
+                        help="at each rate, at most, whatever the number of events")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="faults and re-plugs, so long")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--picture", type=Path, help="where the figure goes")
     parser.add_argument("--json", type=Path, help="where all numbers go")
@@ -126,13 +156,17 @@ def main() -> None:
     rng = np.random.default_rng(1)
     network = Network.dense(rng.uniform(0, 0.3, (INPUTS, NEURONS)))
     expected: list[Result] = []
+    if given.soak is not None:
+        soak(network, given.soak, expected)
+        return
     found = {}
     print("| faults per byte | events | lost | added | runs that differ | faults put in | frames the "
           "host sent again | events/s, simulated | bytes on the line per event |\n"
           "|---|---|---|---|---|---|---|---|---|")
     for rate in map(float, given.rates.split(",")):
         spec = FaultSpec.parse(f"{rate},seed={given.seed}")
-        row = found[rate] = measure(network, spec, given.events, expected)
+        row = found[rate] = measure(network, spec, given.events, expected,
+                                    minutes=given.minutes)
         print(f"| {rate:g} | {row['events']:,} | {row['lost']} | {row['added']} | {row['states']} | "
               f"{row['faults']:,} | {row['resent']:,} | {row['events_per_s']:,} | "
               f"{row['bytes_per_event']} |", flush=True)

@@ -4,6 +4,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ionspike.hdl.core import Core
 from ionspike.hdl.interpreter import Interpreter
+from ionspike.hdl.neuron import HELD
 from ionspike.hdl.registers import RegisterFile
 from ionspike.hdl.stage import Stage
 from ionspike.hdl.ticker import Ticker
@@ -29,6 +30,8 @@ class Engine(wiring.Component):
         For each of ``LINK_COUNTERS``: count one.
     *level* : :py:`In`
         For each of ``wire.HIGH_WATER``.
+    bit_clocks : :py:`Out(16)`, bit_clocks_load : :py:`Out(1)`
+        What is written to the register of that name, and when.
     idle : :py:`Out(1)`
         Nothing would change without input.
     """
@@ -38,7 +41,8 @@ class Engine(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(8)), "o": Out(stream.Signature(8)), "opened": In(1),
             **{name: In(1) for name in LINK_COUNTERS},
-            **{name: In(range(most + 1)) for name, most in HIGH_WATER}, "idle": Out(1)})
+            **{name: In(range(most + 1)) for name, most in HIGH_WATER},
+            "bit_clocks": Out(16), "bit_clocks_load": Out(1), "idle": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -67,8 +71,10 @@ class Engine(wiring.Component):
         m.d.comb += interpreter.spikes_done.eq(core.spikes_done & ~spikes.o.valid)
         for name in ("tick", "spike_count"):
             m.d.comb += getattr(interpreter, name).eq(getattr(core, name))
-        for name in ("groups_used", "spike_level", "r_noise", "load", "lfsr_load"):
+        for name in ("groups_used", "spike_level", "r_noise", "lfsr_load"):
             m.d.comb += getattr(core, name).eq(getattr(registers, name))
+        for name in HELD:
+            m.d.comb += core.load[name].eq(registers.load[name])
         for name in ("lfsr", "tick", "digest", "word", "saturated"):
             m.d.comb += getattr(registers, name).eq(getattr(core, name))
         for name in ("late", "dropped", "clear_counters"):
@@ -89,6 +95,8 @@ class Engine(wiring.Component):
             ticker.clear.eq(interpreter.clear_counters),
             registers.halt.eq(interpreter.halt
                               | (ticker.overrun & registers.control.halt_on_overrun)),
+            self.bit_clocks.eq(interpreter.bus.w_data),
+            self.bit_clocks_load.eq(registers.load.bit_clocks),
             self.idle.eq(interpreter.idle & core.idle & ~registers.control.free_running),
         ]
         return m

@@ -18,8 +18,10 @@ from ionspike.spec.wire import (
 )
 from ionspike.spec.wire import register as find
 
-__all__ = ["RegisterFile"]
+__all__ = ["ELSEWHERE", "RegisterFile"]
 
+#: Registers that are kept by what they are for.
+ELSEWHERE = (*HELD, "bit_clocks")
 _LFSR = [f"lfsr_{k}" for k in range(LFSR_WIDTH // 16)]
 _TIMED = ("longest_low", "longest_high", "high_water")
 
@@ -35,8 +37,8 @@ class RegisterFile(wiring.Component):
     bus : :py:`In(BusSignature)`
         Answers READ_LATENCY clocks after the address; zero for what is not read here.
     *name* : :py:`Out(width)`
-        Every writable register but the LFSR's, and but those that multipliers keep.
-    load : :py:`Out(1)` for each of ``HELD``
+        Every writable register but the LFSR's and ``ELSEWHERE``.
+    load : :py:`Out(1)` for each of ``ELSEWHERE``
         It is written to.
     lfsr : :py:`In(64)`, lfsr_load : :py:`Out(1)`
     tick, digest : :py:`In(32)`
@@ -53,12 +55,13 @@ class RegisterFile(wiring.Component):
     """
 
     def __init__(self, *, saturated_bits: int):
-        self._written = [r for r in REGISTERS if r.access == "rw" and r.name not in (*_LFSR, *HELD)]
+        self._written = [r for r in REGISTERS
+                         if r.access == "rw" and r.name not in (*_LFSR, *ELSEWHERE)]
         super().__init__({
             "bus": In(BusSignature),
             **{r.name: Out(r.width, init=r.init) for r in self._written if r.name != "control"},
             "control": Out(data.StructLayout(dict(CONTROL))),
-            "load": Out(data.StructLayout(dict.fromkeys(HELD, 1))),
+            "load": Out(data.StructLayout(dict.fromkeys(ELSEWHERE, 1))),
             "lfsr": In(LFSR_WIDTH), "lfsr_load": Out(1),
             "tick": In(32), "digest": In(32), "word": In(1),
             **{name: In(saturated_bits if name == "saturated" else 1) for name, _ in COUNTERS},
@@ -117,7 +120,7 @@ class RegisterFile(wiring.Component):
                 member = kept
             with m.If(write & (offset == register.offset)):
                 m.d.sync += member.eq(self.bus.w_data)
-        for name in HELD:
+        for name in ELSEWHERE:
             m.d.comb += self.load[name].eq(write & (offset == find(name).offset))
         values["control"] = self.control
         for k, name in enumerate(_LFSR):

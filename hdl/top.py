@@ -5,12 +5,14 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
+from ionspike.hdl.baud import BaudRate
 from ionspike.hdl.engine import Engine
 from ionspike.hdl.link import Link
 from ionspike.hdl.stage import Stage
 from ionspike.hdl.uart import UARTReceiver, UARTTransmitter
 from ionspike.spec import formats as fmt
 from ionspike.spec import wire
+from ionspike.spec.baud import SAFE_BAUD, bit_clocks
 from ionspike.spec.shape import DEFAULT_SHAPE, CoreShape
 
 __all__ = ["CLOCK_HZ", "Top", "build_hash", "hello"]
@@ -50,7 +52,7 @@ class Top(wiring.Component):
     board : :class:`ionspike.spec.wire.Board`
         Who it says it is.
     clock_hz, baud : :class:`int`
-        Rate of the ``sync`` domain and of the UART; their ratio is at least 4.
+        Rate of the ``sync`` domain, and the UART's after a reset; their ratio is at least 4.
     packages : tuple of :class:`str`
         Whose sources are around this in the bitstream, so that its hash covers them too.
 
@@ -70,10 +72,7 @@ class Top(wiring.Component):
                  packages: tuple[str, ...] = ()):
         self.shape, self.packages = shape, packages
         self.board, self.clock_hz, self.baud = board, clock_hz, baud
-        self.divisor = round(clock_hz / baud)
-        if abs(clock_hz / baud / self.divisor - 1) > 0.02:
-            raise ValueError(f"{baud} baud cannot be made from {clock_hz} Hz: the nearest is "
-                             f"{clock_hz / self.divisor:.0f}")
+        self.divisor = bit_clocks(clock_hz, baud)
         super().__init__()
 
     @property
@@ -84,8 +83,9 @@ class Top(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.receiver = receiver = UARTReceiver(self.divisor)
-        m.submodules.transmitter = transmitter = UARTTransmitter(self.divisor)
+        m.submodules.baud = baud = BaudRate(self.divisor, bit_clocks(self.clock_hz, SAFE_BAUD))
+        m.submodules.receiver = receiver = UARTReceiver(baud.width)
+        m.submodules.transmitter = transmitter = UARTTransmitter(baud.width)
         m.submodules.link = link = Link(hello(
             self.shape, board=self.board, clock_hz=self.clock_hz, baud=self.baud,
             build=self.build))
@@ -95,6 +95,10 @@ class Top(wiring.Component):
         m.submodules.to_link = to_link = Stage(8)
 
         m.d.comb += [receiver.rx.eq(self.uart_rx), self.uart_tx.eq(transmitter.tx)]
+        m.d.comb += [
+            receiver.last.eq(baud.last), transmitter.last.eq(baud.last),
+            baud.broken.eq(receiver.broken), baud.rests.eq(link.idle & transmitter.idle),
+            baud.ask.eq(engine.bit_clocks_load), baud.value.eq(engine.bit_clocks)]
         connect(m, receiver.o, link.uart_i)
         connect(m, link.uart_o, transmitter.i)
         connect(m, link.o, to_engine.i)

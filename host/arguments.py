@@ -25,7 +25,8 @@ def add_seed(parser: argparse.ArgumentParser, text: str, default: int | None) ->
     parser.add_argument("--seed", type=_integer, default=default, metavar="S", help=text)
 
 
-def add_board(parser: argparse.ArgumentParser) -> None:
+def add_board(parser: argparse.ArgumentParser, *, rate: bool = True) -> None:
+    """``rate``: whether one baud rate may be asked for."""
     group = parser.add_argument_group("board", "without these, the board that is plugged in; if "
                                       "there is none, the virtual board")
     group.add_argument("--port", metavar="PORT", help="serial port of the board, or "
@@ -36,12 +37,16 @@ def add_board(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--faults", metavar="RATE,NAME=VALUE,...", help="put faults on the line, to "
                        "see that they cost nothing but time: 1e-4, or flip=1e-4,replug=2s,seed=7; "
                        "docs/link.md")
+    parser.set_defaults(baud=None)
+    if rate:
+        group.add_argument("--baud", type=count, metavar="RATE", help="rate of the line, from 115200 "
+                           "up (default: what the board was built with); docs/link.md")
 
 
 def open_board(arguments: argparse.Namespace) -> Board:
     """The board that the arguments ask for; stages of compiling a virtual one go to stderr."""
     return Board.open(arguments.port, arguments.backend, timeout_s=arguments.timeout,
-                      faults=arguments.faults,
+                      faults=arguments.faults, baud=arguments.baud,
                       progress=lambda stage: note(f"virtual board, first use: {stage}"))
 
 

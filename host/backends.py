@@ -1,5 +1,6 @@
 """Which board is opened, and what stands behind it."""
 
+import logging
 import os
 from collections.abc import Callable
 from typing import Any
@@ -11,18 +12,45 @@ from ionspike.host.link import Link, LinkError
 from ionspike.host.ports import candidates
 from ionspike.host.replug import Replugging
 from ionspike.host.tcp import SocketPort
+from ionspike.spec.baud import SAFE_BAUD
 from ionspike.spec.shape import DEFAULT_SHAPE, CoreShape
 from ionspike.spec.wire import BAUD
 
 __all__ = ["BACKENDS", "open_board", "open_port"]
 
+log = logging.getLogger(__name__)
+
 BACKENDS = ("serial", "virtual", "golden")
+#: Of the virtual board, on a machine with other things to do.
+_SLOWNESS = 40.0
 Stage = Callable[[str], None]
 
 
 def open_board(port: str | None, backend: str | None, *, shape: CoreShape | None,
-               timeout_s: float, progress: Stage, faults: FaultSpec | None = None) -> Board:
+               timeout_s: float, progress: Stage, faults: FaultSpec | None = None,
+               baud: int | None = None) -> Board:
     """See :meth:`ionspike.host.board.Board.open`."""
+    board = _opened(port, backend, shape, timeout_s, progress, faults)
+    try:
+        # Found at the safe rate, it is asked for its own all the same.
+        if (wanted := board.hello.baud if baud is None else baud) != board.baud:
+            try:
+                board.change_rate(wanted)
+            except InputError as error:
+                if baud is not None:
+                    raise
+                log.warning("%s; going on at %s", error, f"{board.baud:,}")
+        return board
+    except LinkError as error:
+        board.close()
+        raise NoBoardError(str(error)) from error
+    except BaseException:
+        board.close()
+        raise
+
+
+def _opened(port: str | None, backend: str | None, shape: CoreShape | None, timeout_s: float,
+            progress: Stage, faults: FaultSpec | None) -> Board:
     if port in ("virtual", "golden") and backend in (None, port):
         port, backend = None, port
     if backend not in (None, *BACKENDS):
@@ -76,7 +104,10 @@ def _open(port: str, timeout_s: float) -> Any:
     try:
         if port.startswith("socket://"):
             return SocketPort(port, timeout_s)
-        return serial.serial_for_url(port, baudrate=BAUD, timeout=timeout_s)
+        try:
+            return serial.serial_for_url(port, baudrate=BAUD, timeout=timeout_s)
+        except ValueError:      # an adapter that cannot do that
+            return serial.serial_for_url(port, baudrate=SAFE_BAUD, timeout=timeout_s)
     except InputError:
         raise
     except (serial.SerialException, ValueError, OSError) as error:
@@ -131,6 +162,7 @@ def _virtual(shape: CoreShape, timeout_s: float, progress: Stage,
 
     try:
         link = Link(line) if faults is None else _link(line, timeout_s, faults)
+        link.is_slow(_SLOWNESS)
         board = Board(link, backend="virtual", where="virtual board", timeout_s=timeout_s,
                       on_close=close)
         board.simulated = virtual.model
@@ -156,7 +188,7 @@ def _virtual_port(shape: CoreShape, timeout_s: float, progress: Stage) -> tuple[
     except CompileError as error:
         raise NoBoardError(str(error)) from error
     try:
-        return serial.Serial(virtual.port, BAUD, timeout=timeout_s), virtual
+        return serial.Serial(virtual.port, top.baud, timeout=timeout_s), virtual
     except BaseException:
         virtual.close()
         raise

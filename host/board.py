@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ionspike.host import codec
+from ionspike.host.baud import negotiates
 from ionspike.host.compiler import Compiled, compile
 from ionspike.host.decoder import Segment
 from ionspike.host.errors import BoardError, InputError, NoBoardError
@@ -75,7 +76,7 @@ class Board:
     def open(cls, port: str | None = None, backend: str | None = None, *,
              shape: CoreShape | None = None, timeout_s: float = TIMEOUT_S,
              progress: Callable[[str], None] = lambda stage: None,
-             faults: str | None = None) -> "Board":
+             faults: str | None = None, baud: int | None = None) -> "Board":
         """Open a board.
 
         Parameters
@@ -89,18 +90,21 @@ class Board:
             gone.
         progress : told the stages of compiling the virtual board.
         faults : faults put in on purpose between host and board, such as ``1e-4``: docs/link.md.
+        baud : rate of the line; without it, the one that the board was built with. Where it does not
+            work the line goes on at 115,200, with a warning.
 
         Raises
         ------
         InputError
-            For arguments that do not go together, and faults that are none.
+            For arguments that do not go together, faults that are none, and rates that the board's
+            clock or the port cannot make.
         NoBoardError
             If there is none, several, or one that does not answer as it should.
         """
         from ionspike.host.backends import open_board
         from ionspike.host.fault_spec import FaultSpec
         return open_board(port, backend, shape=shape, timeout_s=timeout_s, progress=progress,
-                          faults=None if faults is None else FaultSpec.parse(faults))
+                          faults=None if faults is None else FaultSpec.parse(faults), baud=baud)
 
     @property
     def hello(self) -> Hello:
@@ -120,8 +124,32 @@ class Board:
         except ValueError:
             return f"board {self.hello.board:#04x}"
 
+    @property
+    def baud(self) -> int:
+        """Bits per second on its line."""
+        return self._session.rate
+
+    @property
+    def has_rate(self) -> bool:
+        """Whether there is a line whose rate can be changed from here."""
+        return self._session.link.baud is not None and negotiates(self.hello)
+
+    def change_rate(self, rate: int) -> None:
+        """Speak at another rate; where it does not work :attr:`baud` says what it came to.
+
+        What is loaded stays.
+
+        Raises
+        ------
+        InputError
+            For a rate that the board's clock or the port cannot make.
+        LinkError
+            If the board no longer answers at all.
+        """
+        self._session.change_rate(rate)
+
     def close(self) -> None:
-        """Close the link; closing twice does nothing."""
+        """Close the link; closing twice does nothing. The board goes back to its built rate."""
         if not self._closed:
             self._closed = True
             self._session.close()

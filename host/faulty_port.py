@@ -3,8 +3,8 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
+from ionspike.host.behind import Behind
 from ionspike.host.faults import Faults
 from ionspike.host.line import Port
 
@@ -70,7 +70,7 @@ class _Way:
         self._held.clear()
 
 
-class FaultyPort:
+class FaultyPort(Behind):
     """A port with faults in both directions.
 
     Late bytes move when the port is used, in the caller's thread; a host polls it all the time.
@@ -86,23 +86,12 @@ class FaultyPort:
 
     def __init__(self, port: Port, to_board: Faults, from_board: Faults,
                  plug: Plug | None = None, *, clock: Callable[[], float] = time.monotonic):
-        self.port: Any = port
+        super().__init__(port)
         self.to_board, self.from_board, self.plug = to_board, from_board, plug
         self._clock = clock
         self._out, self._in = _Way(to_board), _Way(from_board)
         self._ready = bytearray()
         self._gone = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.port, name)
-
-    @property
-    def timeout(self) -> float | None:
-        return self.port.timeout
-
-    @timeout.setter
-    def timeout(self, timeout: float | None) -> None:
-        self.port.timeout = timeout
 
     @property
     def out_waiting(self) -> int:

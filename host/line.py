@@ -1,20 +1,32 @@
 """A serial port, with errors that say what is wrong, and an idea of what it has not sent yet."""
 
 from collections.abc import Callable
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
-__all__ = ["Line", "LinkError", "POLL_S", "Port"]
+__all__ = ["Line", "LinkError", "NoAnswer", "POLL_S", "Port"]
 
 #: Longest time spent in one read; nothing is looked at more often while the board is silent.
 POLL_S = 0.005
+
+
+#: After this long whatever has left a port has left its adapter too.
+_GONE_S = 0.02
+_DRAIN_S = 2.0
 
 
 class LinkError(Exception):
     """The board is missing, silent, not what was expected, or gone."""
 
 
+class NoAnswer(LinkError):
+    """No HELLO was heard; the board may be at another rate."""
+
+
 class Port(Protocol):
-    """What a link needs of :class:`serial.Serial`. If it has ``out_waiting`` that is used too."""
+    """What a link needs of :class:`serial.Serial`.
+
+    If it has ``out_waiting`` that is used too; its rate changes if it has ``baudrate`` and ``flush``.
+    """
 
     timeout: float | None
 
@@ -30,13 +42,16 @@ class Line:
     Attributes
     ----------
     name : of the port, for messages.
+    baud : bits per second, None for a port without a rate.
     byte_rate : bytes per second that leave the port; None if unknown.
+    slowness : how many times slower than real time the line may be, where its board is simulated.
     bytes_in, bytes_out : so far.
     """
 
     def __init__(self, port: Port, clock: Callable[[], float], sleep: Callable[[float], None]):
         self.name = getattr(port, "name", None) or type(port).__name__
         self.byte_rate: float | None = None
+        self.slowness = 1.0
         self.bytes_in = self.bytes_out = 0
         self._port, self._clock, self._sleep = port, clock, sleep
         self._empty_s = 0.0
@@ -67,6 +82,43 @@ class Line:
         self.bytes_out += len(data)
         if self.byte_rate:
             self._empty_s = max(self._empty_s, self._clock()) + len(data) / self.byte_rate
+
+    @property
+    def baud(self) -> int | None:
+        return getattr(self._port, "baudrate", None)
+
+    def can(self, baud: int) -> bool:
+        """Whether the port can be set to a rate."""
+        if (now := self.baud) is None:
+            return False
+        try:
+            self._set(baud)
+            return True
+        except LinkError:
+            raise
+        except Exception:       # pyserial has several, termios one more
+            return False
+        finally:
+            self._set(now)
+
+    def tune(self, baud: int) -> None:
+        """Another rate, once all that was written has left at the old one."""
+        port: Any = self._port
+        end_s = self._clock() + _DRAIN_S
+        while self.unsent() > 0 and self._clock() < end_s:
+            self._sleep(POLL_S)
+        port.flush()
+        self._sleep(_GONE_S)
+        self._set(baud)
+        self.byte_rate = baud / 10 / self.slowness
+        self._empty_s = 0.0
+
+    def _set(self, baud: int) -> None:
+        port: Any = self._port
+        try:
+            port.baudrate = baud
+        except OSError as error:
+            self._vanished(error)
 
     @property
     def replugs(self) -> int:

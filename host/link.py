@@ -7,9 +7,10 @@ from typing import NoReturn
 
 from ionspike.host.framing import Deframer, Frame, FrameError, pack, pack_ack, parse_ack
 from ionspike.host.hello import Hello
-from ionspike.host.line import Line, LinkError, Port
+from ionspike.host.line import Line, LinkError, NoAnswer, Port
 from ionspike.host.retry import Retry
 from ionspike.host.window import Inbox, Outbox
+from ionspike.spec.baud import BREAK_BAUD, SAFE_BAUD
 from ionspike.spec.wire import MAGIC, PAYLOAD_BYTES, PROTOCOL, Kind, Nack, digest, digests
 
 __all__ = ["Link", "LinkError", "Port"]
@@ -48,6 +49,7 @@ class Link:
     ----------
     hello : what the board said when the link was opened; None while it is not open.
     pause_s : longest time between two looks at the line since :meth:`attend`.
+    tuned : whether the rate was changed; if not it is what the board says it was built with.
     """
 
     def __init__(self, port: Port, *, clock: Callable[[], float] = time.monotonic,
@@ -56,9 +58,40 @@ class Link:
         self._clock = clock
         self._line = Line(port, clock, sleep)
         self.attend()
+        self.tuned = False
         self._past = dict.fromkeys(
             ("crc_errors", "gaps", "duplicates", "resent", "acks", "nacks"), 0)
         self._restart()
+
+    @property
+    def name(self) -> str:
+        """Of the port, for messages."""
+        return self._line.name
+
+    def is_slow(self, times: float) -> None:
+        """The board is simulated, so many times slower than real time: at low rates, wait for it."""
+        self._line.slowness = times
+
+    @property
+    def baud(self) -> int | None:
+        """Rate of the port; None if it has none. A virtual board's port may have another than it."""
+        return self._line.baud
+
+    def can(self, baud: int) -> bool:
+        """Whether the port can be set to a rate."""
+        return self._line.can(baud)
+
+    def tune(self, baud: int) -> None:
+        """Speak at another rate, at which the board was asked to; then open again."""
+        self.hello = None
+        self._line.tune(baud)
+        self.tuned = True
+
+    def wake(self) -> None:
+        """Hold the line low, which sets the safe rate on any board, and speak at that."""
+        self._line.tune(BREAK_BAUD)
+        self._line.write(b"\0")
+        self.tune(SAFE_BAUD)
 
     def _restart(self) -> None:
         now_s = self._clock()
@@ -97,12 +130,13 @@ class Link:
         Raises
         ------
         LinkError
-            If nobody answers in time, or somebody else.
+            If somebody else answers; NoAnswer if nobody does in time.
         """
         self._past = {name: self.counters[name] for name in self._past}
         self._restart()
         self.hello = None
-        self._line.byte_rate = None
+        if not self.tuned:
+            self._line.byte_rate = None
         self._line.read(wait=False)     # what an earlier conversation left
         start_s = again_s = self._clock()
         wait_s, sent_s = OPEN_S, start_s
@@ -125,14 +159,14 @@ class Link:
                     self._pump()
                     return hello
         if not heard:
-            raise LinkError(
+            raise NoAnswer(
                 f"{self._line.name}: no answer within {timeout_s:g} s; is the board powered and "
                 f"programmed, is this its port, and the baud rate right?")
         if not frames:
-            raise LinkError(
+            raise NoAnswer(
                 f"{self._line.name}: something else speaks there (it begins {heard[:16].hex(' ')}), "
                 f"or the baud rate differs; give the port of an ionspike board")
-        raise LinkError(
+        raise NoAnswer(
             f"{self._line.name}: the board is busy with an earlier conversation and did not answer "
             f"OPEN within {timeout_s:g} s; reset it")
 
@@ -157,7 +191,8 @@ class Link:
 
     def _begin(self, hello: Hello, round_trip_s: float) -> None:
         self.hello = hello
-        self._line.byte_rate = hello.baud / 10 or None
+        if not self.tuned:
+            self._line.byte_rate = hello.baud / 10 or None
         self._replugs = self._line.replugs
         self._deframer.errors = 0   # what was underway when the board was opened
         self._heard_s = self._clock()
@@ -286,7 +321,8 @@ class Link:
                 payload, reason = self._inbox.accept(frame)
                 self._received += payload
                 if len(payload) == PAYLOAD_BYTES:
-                    self._paced_s = self._heard_s + PACE_S
+                    line_s = 3 * PAYLOAD_BYTES / (self._line.byte_rate or 1e9)
+                    self._paced_s = self._heard_s + max(PACE_S, line_s)
                 # Nothing new does not replace bad news of the same run.
                 if reason is not None and not (self._answer and not payload):
                     self._answer = reason

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from ionspike.host.behind import Behind
+
 __all__ = ["LIMIT_S", "Replugging"]
 
 #: Longest absence, and the time between two attempts to open a port that is gone.
@@ -11,7 +13,7 @@ LIMIT_S, AGAIN_S = 5.0, 0.02
 _T = TypeVar("_T")
 
 
-class Replugging:
+class Replugging(Behind):
     """A port that is opened again when it vanishes.
 
     What was on its way is lost. For the link above that is a burst of lost bytes, which it sends
@@ -32,38 +34,28 @@ class Replugging:
     def __init__(self, port: Any, *, limit_s: float = LIMIT_S,
                  clock: Callable[[], float] = time.monotonic,
                  sleep: Callable[[float], None] = time.sleep):
-        self._port, self._limit_s, self._clock, self._sleep = port, limit_s, clock, sleep
+        super().__init__(port)
+        self._limit_s, self._clock, self._sleep = limit_s, clock, sleep
         self._lost_s: float | None = None
         self.replugs = 0
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._port, name)
-
-    @property
-    def timeout(self) -> float | None:
-        return self._port.timeout
-
-    @timeout.setter
-    def timeout(self, timeout: float | None) -> None:
-        self._port.timeout = timeout
-
     @property
     def in_waiting(self) -> int:
-        return self._use(lambda: int(self._port.in_waiting), 0)
+        return self._use(lambda: int(self.port.in_waiting), 0)
 
     @property
     def out_waiting(self) -> int:
         """Bytes that have not left; only where the port behind knows."""
-        return self._use(lambda: int(self._port.out_waiting), 0)
+        return self._use(lambda: int(self.port.out_waiting), 0)
 
     def read(self, size: int = 1) -> bytes:
-        data: bytes = self._use(lambda: self._port.read(size), b"")
+        data: bytes = self._use(lambda: self.port.read(size), b"")
         if data:
             self._lost_s = None
         return data
 
     def write(self, data: bytes) -> int | None:
-        return self._use(lambda: self._port.write(data), len(data))
+        return self._use(lambda: self.port.write(data), len(data))
 
     def _use(self, action: Callable[[], _T], otherwise: _T) -> _T:
         try:
@@ -78,12 +70,12 @@ class Replugging:
         while self._clock() - self._lost_s < self._limit_s:
             # Not only OSError: pyserial lets termios.error through.
             try:
-                self._port.close()
+                self.port.close()
             except Exception:
                 pass
             self._sleep(AGAIN_S)
             try:
-                self._port.open()
+                self.port.open()
             except Exception:
                 continue
             self.replugs += 1

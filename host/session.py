@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ionspike.host import codec
+from ionspike.host import baud, codec
 from ionspike.host.decoder import Decoder, Segment
 from ionspike.host.errors import BoardError, InputError, NoBoardError
 from ionspike.host.hello import Hello
+from ionspike.host.line import LinkError
 from ionspike.host.recorder import Recorder
 from ionspike.spec import wire
 
@@ -31,6 +32,7 @@ class Session:
     Members
     -------
     hello : what the board says it is.
+    rate : bits per second on the line; as built, until it is changed.
     tick : number of its next tick, as of the last exchange.
     recorder : told of every exchange, if there is one.
 
@@ -48,15 +50,29 @@ class Session:
         self._decoder = Decoder()
         self._closed = self._in_step = self._live = False
         self._fresh = True
-        self.hello = self._open()
+        self.hello = baud.find(link, timeout_s)
+        _check(self.hello, where)
+        self.rate = link.baud if link.tuned else self.hello.baud
 
     def _open(self) -> Hello:
         hello: Hello = self.link.open(self.timeout_s)
         _check(hello, self.where)
         return hello
 
+    def change_rate(self, rate: int) -> None:
+        """See :func:`ionspike.host.baud.change`; ``rate`` is then what it came to."""
+        self._require_free()
+        self._fresh, self._in_step = True, False
+        self.hello = baud.change(self.link, self.hello, rate, self.timeout_s)
+        self.rate = self.link.baud
+
     def close(self) -> None:
-        """No more exchanges."""
+        """No more exchanges; whoever comes next finds the board at its built rate."""
+        if not self._closed and self.rate != self.hello.baud:
+            try:
+                baud.restore(self.link, self.hello, self.timeout_s)
+            except (LinkError, ValueError):
+                pass    # a board that is left at another rate can be woken
         self._closed = True
 
     def mark(self) -> bytes:

@@ -74,14 +74,11 @@ class Stream:
 
     def _iterate(self, feeder: Feeder) -> Iterator[NDArray[np.int64]]:
         try:
-            while self._wanting(feeder):
-                if self._live.ready:
-                    self.ticks += 1
-                    yield self._live.ready.popleft()
-                    # Only now: the next input may be made from what was handed out.
-                    feeder.grant()
-                else:
+            for item in self._turns(feeder):
+                if item is None:
                     self._step(feeder)
+                else:
+                    yield item
         finally:
             self._leave()
 
@@ -91,15 +88,24 @@ class Stream:
             if isinstance(self._source, AsyncIterable) else Feeder(self._source, self._ahead)
         self._feeder = feeder
         try:
-            while self._wanting(feeder):
-                if self._live.ready:
-                    self.ticks += 1
-                    yield self._live.ready.popleft()
-                    feeder.grant()
-                else:
+            for item in self._turns(feeder):
+                if item is None:
                     await asyncio.to_thread(self._step, feeder)
+                else:
+                    yield item
         finally:
             self._leave()
+
+    def _turns(self, feeder: Feeder | AsyncFeeder) -> Iterator[NDArray[np.int64] | None]:
+        """What to hand out, and None where a step is due first."""
+        while self._wanting(feeder):
+            if self._live.ready:
+                self.ticks += 1
+                yield self._live.ready.popleft()
+                # Only now: the next input may be made from what was handed out.
+                feeder.grant()
+            else:
+                yield None
 
     def _require_fresh(self) -> None:
         if self._feeder is not None or self._closed:

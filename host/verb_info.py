@@ -52,7 +52,7 @@ def _board(arguments: argparse.Namespace) -> int:
             "board": board.name, "is_hardware": board.is_hardware, "backend": board.backend,
             "where": board.where, "build": board.build, "protocol": board.versions["protocol"],
             "contract": board.versions["contract"], "clock_hz": board.hello.clock_hz,
-            "baud": board.hello.baud, **asdict(board.shape)}
+            "built_baud": board.hello.baud, "baud": board.baud, **asdict(board.shape)}
     emit({**facts, "registers": registers},
          [*table(facts.items()), "registers", *("  " + line for line in table(registers.items()))],
          arguments.json)

@@ -18,11 +18,11 @@ def add(verbs: Any) -> None:
     parser.add_argument("line", nargs="?", metavar="PORT", help="the same as --port")
     parser.add_argument("--seconds", type=seconds, default=3.0, metavar="S",
                         help="for each baud rate, about (default %(default)g)")
-    parser.add_argument("--baud", type=_bauds, default=[], metavar="RATE,RATE,...",
-                        help="rates to try besides the one the board was built with; those that "
-                             "it cannot speak at are said to be untried")
+    parser.add_argument("--baud", dest="bauds", type=_bauds, metavar="RATE,RATE,...",
+                        help="rates to try besides the one the board was built with (default: all "
+                             "usual ones from 115200 up that its clock can make)")
     add_seed(parser, "of the random pattern (default %(default)s)", 1)
-    add_board(parser)
+    add_board(parser, rate=False)
     add_json(parser)
 
 
@@ -36,7 +36,7 @@ def _loopback(arguments: argparse.Namespace) -> int:
             raise InputError(f"two ports: {arguments.line} and --port {arguments.port}; give one")
         arguments.port = arguments.line
     with open_board(arguments) as board, Bar("echoing", "cases") as bar:
-        done = loopback(board, seconds=arguments.seconds, bauds=arguments.baud,
+        done = loopback(board, seconds=arguments.seconds, bauds=arguments.bauds,
                         seed=arguments.seed, progress=bar)
         facts = {"board": board.name, "backend": board.backend, "where": board.where,
                  "is_hardware": board.is_hardware, "build": board.build,
@@ -55,12 +55,11 @@ def _loopback(arguments: argparse.Namespace) -> int:
 
 
 def _rows(rate: Rate) -> list[tuple[str, Any]]:
-    if not rate.tried:
-        return [("rate", f"{rate.baud:,} baud: not tried, the board speaks only at the rate it was "
-                         f"built with")]
+    if rate.why:
+        return [("rate", f"{rate.baud:,} baud: {'given up' if rate.tried else 'not tried'}, {rate.why}")]
     share = "" if rate.share is None else f", {rate.share:.1%} of the line"
     return [
-        ("rate", f"{rate.baud:,} baud"),
+        ("rate", f"{rate.baud:,} baud" + ("" if rate.safe else ", not safe")),
         ("echoes", f"{rate.sent:,} of {rate.bytes_sent:,} bytes: {rate.lost} lost, "
                    f"{rate.altered} altered"),
         ("throughput", f"{rate.bytes_per_s:,.0f} bytes/s each way at once{share}"

@@ -28,7 +28,7 @@ def add(verbs: Any) -> None:
     parser.add_argument("--token", metavar="TOKEN", help="let in only who opens socket://HOST:PORT?"
                         f"token=TOKEN; without it, what {TOKEN_VARIABLE} says. It is wanted where "
                         "other machines may come in, and travels unencrypted")
-    add_board(parser)
+    add_board(parser, rate=False)
     add_json(parser)
 
 

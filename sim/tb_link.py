@@ -6,9 +6,9 @@ from collections import Counter, deque
 import cocotb
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
+from ionspike.host.faults import Faults
 from ionspike.host.framing import Deframer, pack, pack_ack, parse_ack
 from ionspike.host.window import Inbox, Outbox
-from ionspike.sim.faults import Faults
 from ionspike.sim.streams import Stream, coin, reset
 from ionspike.spec.wire import PAYLOAD_BYTES, Kind, Nack
 

@@ -7,7 +7,7 @@ import cocotb
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
 from ionspike.hdl.bus import READ_LATENCY
-from ionspike.hdl.neuron import HELD
+from ionspike.hdl.registers import ELSEWHERE
 from ionspike.sim.streams import reset
 from ionspike.spec.wire import (
     COUNTER_LIMIT,
@@ -72,8 +72,8 @@ async def agrees_with_table(dut):
             dut.bus__w_data.value, dut.bus__write.value = data, 1
             register = by_offset.get(offset)
             await RisingEdge(dut.clk)
-            loaded = [name for k, name in enumerate(HELD) if int(dut.load.value) >> k & 1]
-            held = space == Space.REGISTERS and register is not None and register.name in HELD
+            loaded = [name for k, name in enumerate(ELSEWHERE) if int(dut.load.value) >> k & 1]
+            held = space == Space.REGISTERS and register is not None and register.name in ELSEWHERE
             assert loaded == ([register.name] if held else [])
             reach["held"] += held
             await FallingEdge(dut.clk)
@@ -82,7 +82,7 @@ async def agrees_with_table(dut):
                 model.written[register.name] = data & ((1 << register.width) - 1)
                 reach["effective"] += 1
             for r in REGISTERS:
-                if not (r.is_live or r.name in HELD):
+                if not (r.is_live or r.name in ELSEWHERE):
                     assert int(getattr(dut, r.name).value) == model.written[r.name]
             assert int(dut.control.value) == model.written["control"]
         elif kind == "read":

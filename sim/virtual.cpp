@@ -2,6 +2,7 @@
 //
 // Everything that happens every clock is here. `top.cpp` is what Yosys made of the top level.
 
+#include <asm/termbits.h>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -10,6 +11,7 @@
 #include <mutex>
 #include <poll.h>
 #include <string>
+#include <sys/ioctl.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -105,6 +107,7 @@ struct Model {
     std::mutex running;
     std::atomic<int> waiting{0};
     uint64_t still = 0;     // clocks since the line or the board last had something to do
+    uint32_t speed = 0;     // of the terminal, in baud; 0 before the first byte
 
     explicit Model(uint32_t divisor) : divisor(divisor) {
         top.p_uart__rx.data[0] = 1;
@@ -154,9 +157,18 @@ struct Model {
         return !to_board.busy() && still >= (has_idle<Top>(0) ? kQuietBits * divisor : kQuietCycles);
     }
 
+    // Has the line keep the terminal's speed. That of the first bytes, whatever it is, stands for the
+    // rate the board was built with: many programs leave a terminal's speed as they find it.
+    void follow(int terminal, uint32_t clock_hz) {
+        termios2 terms;
+        if (ioctl(terminal, TCGETS2, &terms) || !terms.c_ospeed || terms.c_ospeed == speed) return;
+        if (speed) divisor = std::max(2u, (clock_hz + terms.c_ospeed / 2) / terms.c_ospeed);
+        speed = terms.c_ospeed;
+    }
+
     // Connects the UART to the controlling side of a pseudo-terminal until it is told to stop.
     // Returns 0, or the number of the error that ended it.
-    int serve(int terminal, int wake) {
+    int serve(int terminal, int wake, uint32_t clock_hz) {
         uint8_t buffer[kQueued];
         uint64_t slice = 1024;
         while (!stopping) {
@@ -164,6 +176,8 @@ struct Model {
                 ssize_t count = read(terminal, buffer, room);
                 if (count > 0) to_board.queue.insert(to_board.queue.end(), buffer, buffer + count);
                 else if (count < 0 && errno != EAGAIN && errno != EINTR) return errno;
+                // After the bytes: who changes the speed has waited until they were gone.
+                if (count > 0 || speed) follow(terminal, clock_hz);
             }
 
             bool asleep = quiet() || from_board.queue.size() >= kQueued;
@@ -219,6 +233,7 @@ extern "C" {
 
 void *model_create(uint32_t divisor) { return new Model(divisor); }
 void model_destroy(Model *model) { delete model; }
+uint32_t model_divisor(const Model *model) { return model->divisor; }
 void model_set_divisor(Model *model, uint32_t divisor) { model->divisor = divisor; }
 uint64_t model_cycles(const Model *model) { return model->cycles; }
 uint64_t model_line_errors(const Model *model) { return model->from_board.errors; }
@@ -242,7 +257,9 @@ void model_run_bare(Model *model, uint64_t limit) {
     for (; limit; --limit) model->clock();
 }
 
-int model_serve(Model *model, int terminal, int wake) { return model->serve(terminal, wake); }
+int model_serve(Model *model, int terminal, int wake, uint32_t clock_hz) {
+    return model->serve(terminal, wake, clock_hz);
+}
 void model_stop(Model *model) { model->stopping = true; }
 
 // Calls back with each signal's name, bits and words.

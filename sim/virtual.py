@@ -30,6 +30,7 @@ _SLICE_CYCLES = 100_000
 _FUNCTIONS = {
     # name: (result, arguments after the model)
     "model_destroy": (None, ()),
+    "model_divisor": (ctypes.c_uint32, ()),
     "model_set_divisor": (None, (ctypes.c_uint32,)),
     "model_cycles": (ctypes.c_uint64, ()),
     "model_line_errors": (ctypes.c_uint64, ()),
@@ -40,7 +41,7 @@ _FUNCTIONS = {
     "model_receive": (ctypes.c_size_t, (ctypes.c_char_p, ctypes.c_size_t)),
     "model_run": (ctypes.c_uint64, (ctypes.c_uint64, ctypes.c_size_t)),
     "model_run_bare": (None, (ctypes.c_uint64,)),
-    "model_serve": (ctypes.c_int, (ctypes.c_int, ctypes.c_int)),
+    "model_serve": (ctypes.c_int, (ctypes.c_int, ctypes.c_int, ctypes.c_uint32)),
     "model_stop": (None, ()),
     "model_signals": (None, (ctypes.c_void_p,)),
     "model_watch": (ctypes.c_int, (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint32,
@@ -84,19 +85,17 @@ class Model:
 
     def __init__(self, library: Path, divisor: int = DEFAULT_DIVISOR):
         self._library = _load(library)
-        self._divisor = _checked(divisor)
-        self._model = self._library.model_create(divisor)
+        self._model = self._library.model_create(_checked(divisor))
         weakref.finalize(self, self._library.model_destroy, self._model)
 
     @property
     def divisor(self) -> int:
         """Clocks per bit of the line; both directions, from their next bit on."""
-        return self._divisor
+        return self._library.model_divisor(self._model)
 
     @divisor.setter
     def divisor(self, divisor: int) -> None:
-        self._divisor = _checked(divisor)
-        self._library.model_set_divisor(self._model, divisor)
+        self._library.model_set_divisor(self._model, _checked(divisor))
 
     @property
     def cycles(self) -> int:
@@ -146,8 +145,11 @@ class Model:
         self._library.model_run_bare(self._model, cycles)
 
     def serve(self, terminal: int, wake: int) -> int:
-        """Serve a pseudo-terminal until :meth:`stop`; returns an ``errno`` or 0."""
-        return self._library.model_serve(self._model, terminal, wake)
+        """Serve a pseudo-terminal until :meth:`stop`; returns an ``errno`` or 0.
+
+        The line keeps the terminal's speed, as :class:`VirtualBoard` says.
+        """
+        return self._library.model_serve(self._model, terminal, wake, CLOCK_HZ)
 
     def stop(self) -> None:
         self._library.model_stop(self._model)
@@ -222,6 +224,16 @@ class SimPort:
         return self.model.cycles
 
     @property
+    def baudrate(self) -> int:
+        """Of the host's UART; the board's is its own affair."""
+        return round(self.clock_Hz / self.model.divisor)
+
+    @baudrate.setter
+    def baudrate(self, baud: int) -> None:
+        with self._lock:
+            self.model.divisor = round(self.clock_Hz / baud)
+
+    @property
     def in_waiting(self) -> int:
         with self._lock:
             return self.model.received
@@ -284,6 +296,10 @@ class VirtualBoard:
     It runs as fast as it can while the line or the board has something to do, and sleeps
     otherwise. What a slow program does not read stays where it is: the board's clock stands still
     until there is room, and no byte is lost.
+
+    A program that changes the terminal's speed changes the line's, as on a real port: from then on a bit
+    lasts CLOCK_HZ / speed clocks, to the nearest. The speed at which the first bytes come, whatever
+    it is, stands for ``divisor``.
 
     Members
     -------

@@ -244,6 +244,10 @@ REGISTERS = (
              "last, at most, since CLEAR.", since=2),
     Register(0x17, "longest_high", 8, "ro", "Bits 16 to 23 of the same.", since=2),
     Register(0x18, "high_water", 16, "ro", "See HIGH_WATER.", since=2),
+    # Takes effect when the board has answered and its line rests; whoever writes it says nothing
+    # more until then.
+    Register(0x1C, "bit_clocks", 16, "rw", "Clocks per bit of the serial line, less one.",
+             since=2),
     *(Register(0x20 + k, name, 16, "ro", doc[0].upper() + doc[1:] + ".")
       for k, (name, doc) in enumerate(COUNTERS)),
 )

@@ -26,8 +26,9 @@ class LinkEcho(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.receiver = receiver = UARTReceiver(self.divisor)
-        m.submodules.transmitter = transmitter = UARTTransmitter(self.divisor)
+        m.submodules.receiver = receiver = UARTReceiver(8)
+        m.submodules.transmitter = transmitter = UARTTransmitter(8)
+        m.d.comb += [half.last.eq(self.divisor - 1) for half in (receiver, transmitter)]
         m.submodules.link = link = Link(HELLO.pack(), **self.parameters)
         connect(m, receiver.o, link.uart_i)
         connect(m, link.uart_o, transmitter.i)

@@ -34,8 +34,9 @@ class Mill(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.receiver = receiver = UARTReceiver(self.divisor)
-        m.submodules.transmitter = transmitter = UARTTransmitter(self.divisor)
+        m.submodules.receiver = receiver = UARTReceiver(8)
+        m.submodules.transmitter = transmitter = UARTTransmitter(8)
+        m.d.comb += [half.last.eq(self.divisor - 1) for half in (receiver, transmitter)]
         m.submodules.memory = memory = WeightMemory(self.shape)
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=8, depth=256)
         connect(m, fifo.r_stream, transmitter.i)

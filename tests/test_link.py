@@ -8,11 +8,12 @@ from link_echo import HELLO, LinkEcho
 
 from ionspike.hdl.link import Link as Gateware
 from ionspike.hdl.yosys import run_script
+from ionspike.host.faults import Faults
+from ionspike.host.faulty_port import FaultyPort
 from ionspike.host.framing import Deframer, pack, pack_ack, parse_ack
 from ionspike.host.hello import Hello
 from ionspike.host.link import Link, LinkError
 from ionspike.sim import compile
-from ionspike.sim.faults import Faults, FaultyPort
 from ionspike.sim.link import BoardLink
 from ionspike.sim.virtual import Model, SimPort
 from ionspike.spec.wire import PAYLOAD_BYTES, Kind, Nack

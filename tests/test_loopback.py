@@ -44,6 +44,7 @@ def test_a_bad_line_is_whole_but_not_safe(capsys):
     said = json.loads(capsys.readouterr().out)
     slow, built = said["rates"]
     assert (slow["baud"], slow["tried"], built["tried"]) == (115200, False, True)
+    assert slow["why"] == "the line has no rate to change"
     assert said["whole"] and said["safe_baud"] is None and not built["lost"]
     assert built["host"]["resent"] or built["board"]["resent"]
 
@@ -67,6 +68,7 @@ def test_what_is_lost_has_code_four(capsys, monkeypatch):
     (("/dev/none",), 3, "/dev/none: no such port"),
     (("x", "--port", "y"), 2, "two ports: x and --port y; give one"),
     (("--baud", "fast"), 2, "'fast' is not a positive integer"),
+    ((*GOLDEN, "--baud", "7000000"), 2, "7000000 baud cannot be made from 24000000 Hz"),
     (("--seconds", "0"), 2, "'0' is not a positive number of seconds"),
     ((*GOLDEN, "--faults", "x"), 2, "not 'x'"),
 ])
@@ -79,9 +81,12 @@ def test_bad_arguments_are_one_line(capsys, arguments, code, message):
     assert (got, out, err.count("\n")) == (code, "", 1) and message in err
 
 
-def test_the_virtual_board_is_measured_in_its_own_time():
+def test_the_virtual_board_is_measured_in_its_own_time_at_every_rate():
     require_compiler()
     with Board.open(backend="virtual", timeout_s=60) as board:
-        rate, = loopback(board, seconds=0.1).rates
-    assert rate.safe and rate.clock == "simulated"
-    assert 0.3 < rate.share < 0.95
+        done = loopback(board, seconds=0.1, bauds=[1_000_000, 3_000_000])
+    assert [rate.baud for rate in done.rates] == [1_000_000, 3_000_000, 6_000_000]
+    for rate in done.rates:
+        assert rate.safe and rate.clock == "simulated"
+        assert 0.2 < rate.share < 0.95
+    assert done.safe_baud == 6_000_000

@@ -1,8 +1,7 @@
 from amaranth.sim import Simulator
 
 from ionspike.hdl.bus import READ_LATENCY
-from ionspike.hdl.neuron import HELD
-from ionspike.hdl.registers import RegisterFile
+from ionspike.hdl.registers import ELSEWHERE, RegisterFile
 from ionspike.spec.wire import COUNTER_LIMIT, REGISTERS, Space, register
 
 
@@ -40,7 +39,7 @@ def test_reset_values():
         found = [await read(ctx, dut, r.offset) for r in REGISTERS]
         assert found == [r.init for r in REGISTERS]
         assert all(ctx.get(getattr(dut, r.name)) == 0 for r in REGISTERS
-                   if not (r.is_live or r.name in HELD))
+                   if not (r.is_live or r.name in ELSEWHERE))
 
     run(testbench)
 

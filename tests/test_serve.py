@@ -193,7 +193,7 @@ def test_who_does_not_read_is_dropped(serve):
     with Board.open(served.url) as board:
         line = board._session.link._line
         # Echoes without end, of which nothing is taken.
-        line._port._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.port._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         served.server._owner.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         owner = served.server._owner
         owner.out += bytes(1 << 20)
@@ -238,7 +238,7 @@ def test_a_port_of_rfc2217():
         cts = dsr = ri = cd = False
 
         def __getattr__(self, name):
-            return getattr(line._port, name)
+            return getattr(line.port, name)
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         stop = threading.Event()

@@ -9,6 +9,7 @@ from nets import network, spikes
 
 from ionspike.host import cli
 from ionspike.host.board import Board
+from ionspike.host.errors import InputError
 from ionspike.host.hello import Hello
 from ionspike.host.link import Link
 from ionspike.host.timing import Timing
@@ -70,6 +71,9 @@ def test_a_board_of_the_version_before_is_spoken_to():
         board.load(network())
         timing = board.run(spikes(), seed=1, mode="free-running").timing
         assert "high_water" not in board.registers() and "late" in board.registers()
+        assert not board.has_rate
+        with pytest.raises(InputError, match=r"protocol 1\.1, which has no other rate"):
+            board.change_rate(115_200)
     assert timing.slack_clocks is timing.frames_held is timing.ring_quarters is None
     # What the contract of 1.1 was.
     assert wire.digests() == {1: 0x12F8C9AF, wire.PROTOCOL[1]: wire.digest()}
