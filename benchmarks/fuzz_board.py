@@ -12,7 +12,7 @@ the baud rate too, is written with anything.
 After each round a host must be able to do its work: open the board, at the rate it was built with or
 after a break; find that each of a few broken frames is counted; and run a network of which every spike,
 the state and the LFSR are those of the golden model. Exit code 1 if one of these fails; the round and
-seed that are said repeat it.
+seed that are said repeat it. Ctrl-C ends it with what was found so far.
 """
 
 import argparse
@@ -189,10 +189,9 @@ class Bench:
         self.tally.spikes += got.spikes.count
 
 
-def fuzz(size: int, seed: int) -> Tally:
+def fuzz(size: int, tally: Tally) -> None:
     """Throw so many bytes, at least."""
-    tally = Tally(seed)
-    bench = Bench(tally)
+    seed, bench = tally.seed, Bench(tally)
     while tally.bytes < size and not tally.failures:
         rng = random.Random(f"{seed}/{tally.rounds}")
         goal = tally.bytes + ROUND_BYTES
@@ -203,10 +202,9 @@ def fuzz(size: int, seed: int) -> Tally:
         except (AssertionError, LinkError, BoardError, NoBoardError) as error:
             tally.failures.append(f"round {tally.rounds} of seed {seed}: {error}")
         tally.rounds += 1
+        tally.clocks = bench.port.cycles
         if sys.stderr.isatty():
             print(f"\r{tally.bytes:,} bytes ", end="", file=sys.stderr, flush=True)
-    tally.clocks = bench.port.cycles
-    return tally
 
 
 def main() -> int:
@@ -216,7 +214,11 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     begun_s = time.perf_counter()
-    tally = fuzz(given.bytes, given.seed)
+    tally = Tally(given.seed)
+    try:
+        fuzz(given.bytes, tally)
+    except KeyboardInterrupt:
+        print("interrupted; so far:", file=sys.stderr)
     seconds = time.perf_counter() - begun_s
     if given.json:
         print(json.dumps({**asdict(tally), "seconds": round(seconds, 1)}, indent=2))

@@ -193,7 +193,7 @@ def test_who_does_not_read_is_dropped(serve):
     with Board.open(served.url) as board:
         line = board._session.link._line
         # Echoes without end, of which nothing is taken.
-        line.port._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line._port._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         served.server._owner.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         owner = served.server._owner
         owner.out += bytes(1 << 20)
