@@ -52,18 +52,20 @@ class SpikeBuffer(wiring.Component):
         lane = Signal(range(shape.lanes))
         group = Signal(shape.group_bits)
         mask = Signal(shape.lanes)
-        filled, ended = Signal(), Signal()
+        filled = Signal()
         entry = Signal(layout)
         used = Signal(range(shape.groups + 1))
         # Counted a clock later, off the end of the neurons' longest path.
         fired = Signal()
-        m.d.sync += [filled.eq(0), fired.eq(self.i_valid & self.i), self.count.eq(self.count + fired)]
+        m.d.sync += [filled.eq(0), fired.eq(self.i_valid & self.i),
+                     self.count.eq(self.count + fired)]
         with m.If(self.begin):
-            m.d.sync += [lane.eq(0), group.eq(0), used.eq(0), self.count.eq(0), ended.eq(0)]
+            m.d.sync += [lane.eq(0), group.eq(0), used.eq(0), self.count.eq(0)]
         with m.Else():
             with m.If(self.i_valid):
                 m.d.sync += [
-                    lane.eq(lane + 1), mask.eq(Cat(mask[1:], self.i)), filled.eq(lane == shape.lanes - 1)]
+                    lane.eq(lane + 1), mask.eq(Cat(mask[1:], self.i)),
+                    filled.eq(lane == shape.lanes - 1)]
             with m.If(filled):
                 m.d.sync += group.eq(group + 1)
         m.d.comb += [

@@ -27,6 +27,16 @@ from ionspike.spec.shape import CoreShape
 __all__ = ["PROOFS", "Proof"]
 
 
+def same_throughout(m: Module, *inputs: Signal) -> None:
+    """Each may have any value, and has it in every clock."""
+    first = Signal(init=1)
+    m.d.sync += first.eq(0)
+    for k, value in enumerate(inputs):
+        before = Signal.like(value, name=f"before_{k}")
+        m.d.sync += before.eq(value)
+        m.d.comb += Assume(first | (before == value))
+
+
 class NeverZero(wiring.Component):
     """A leap never leads to zero, from any state at all."""
 
@@ -82,11 +92,7 @@ class RoundTrip(wiring.Component):
         m.submodules.frame = frame = memory.Memory(shape=8, depth=8, init=[])
         write, read = frame.write_port(), frame.read_port(domain="comb")
         most = len(self.data) // 8
-        # Free, and the same in every clock.
-        size, data, first = Signal.like(self.size), Signal.like(self.data), Signal(init=1)
-        m.d.sync += [size.eq(self.size), data.eq(self.data), first.eq(0)]
-        with m.If(~first):
-            m.d.comb += [Assume(size == self.size), Assume(data == self.data)]
+        same_throughout(m, self.size, self.data)
         m.d.comb += Assume((self.size <= most) & (self.size != 0))
         sent, finishing, sending, seen = Signal(4), Signal(), Signal(), Signal(4)
         m.d.comb += [
@@ -128,10 +134,7 @@ class Detects(wiring.Component):
         m = Module()
         m.submodules.made = made = CRC32()
         m.submodules.checked = checked = CRC32()
-        message, flip, first = Signal(8), Signal(6), Signal(init=1)
-        m.d.sync += [message.eq(self.message), flip.eq(self.flip), first.eq(0)]
-        with m.If(~first):
-            m.d.comb += [Assume(message == self.message), Assume(flip == self.flip)]
+        same_throughout(m, self.message, self.flip)
         place = Signal(3)
         byte, wrong = Signal(8), Signal(8)
         with m.If(self.flip[3:] == place):
