@@ -25,7 +25,7 @@ def result_lines(result: Result) -> list[str]:
         ("ticks", f"{result.ticks:,} of {result.spikes.dt_s:g} s in {result.wall_s:.3g} s, "
                   f"{result.ticks / max(result.wall_s, 1e-9):,.0f} ticks/s"),
         ("spikes", f"{result.spikes.count:,}"),
-        *result.estimate.lines(),
+        *([] if result.estimate is None else result.estimate.lines()),
         *([] if faults is None else [("faults", str(faults))]),
         *([("jitter", "residues drawn from 0 to "
             f"{result.network.device.residue_jitter:g}")] if result.jitter else []),

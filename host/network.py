@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ionspike.host.ageing import Faults
 from ionspike.host.errors import InputError
+from ionspike.host.lif_cells import LifCells
 from ionspike.host.mismatch import Mismatch
 from ionspike.spec import formats as fmt
 from ionspike.spec.device import Device
@@ -77,6 +78,7 @@ class Network:
     r_control_ohm : float64 ``[neurons]``, control resistors; without it, the device's.
     mismatch : how the devices differ; without it, they do not.
     faults : what has become of them, see :meth:`with_faults`.
+    lif : of a network whose neurons are no devices, but LIF neurons: docs/nir.md.
     outputs : indices of the neurons whose spikes are the answer; without it, all.
     labels : names of the outputs.
     state : uint16 ``[neurons, 3]``, the state a run begins from, see ``wire.STATE``.
@@ -101,6 +103,7 @@ class Network:
     state: NDArray[np.uint16] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     faults: Faults | None = None
+    lif: LifCells | None = None
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:
@@ -132,6 +135,13 @@ class Network:
             if value is not None and len(value) != self.neurons:
                 raise InputError(f"{name} is of {len(value)} neurons, the network has "
                                  f"{self.neurons}")
+        if self.lif is not None:
+            if len(self.lif) != self.neurons:
+                raise InputError(f"lif is of {len(self.lif)} neurons, the network has "
+                                 f"{self.neurons}")
+            for name in ("r_control_ohm", "mismatch", "faults"):
+                if getattr(self, name) is not None:
+                    raise InputError(f"{name} is of devices, and LIF neurons are none")
         outputs = np.arange(self.neurons) if self.outputs is None else np.asarray(self.outputs)
         if not outputs.size:
             outputs = outputs.astype(np.int64)
@@ -176,6 +186,16 @@ class Network:
     def scale(self) -> int:
         """``scale_V`` as the register holds it."""
         return round(self.scale_V / _SCALE_STEP_V)
+
+    @property
+    def ticks_per_step(self) -> int:
+        """Ticks that a step of the inputs takes; 1 but for LIF neurons."""
+        return 1 if self.lif is None else self.lif.ticks_per_step
+
+    @property
+    def step_s(self) -> float:
+        """Seconds per step of the inputs."""
+        return self.dt_s * self.ticks_per_step
 
     @property
     def synapses(self) -> int:

@@ -132,12 +132,15 @@ class Result:
         return int(np.argmax(counts))
 
     @cached_property
-    def estimate(self) -> Estimate:
-        """Energy and area of the emulated chip for this run; see :class:`Estimate`.
+    def estimate(self) -> Estimate | None:
+        """Energy and area of the emulated chip for this run; see :class:`Estimate`. None for LIF
+        neurons, which stand for no chip.
 
         Calculated tick by tick when it, or a summary, is first asked for; on the golden model that
         takes about half as long as the run.
         """
+        if self.network.lif is not None:
+            return None
         return estimate(self.network, self.inputs, self.spikes, self.initial_state)
 
     def summary(self) -> dict[str, Any]:
@@ -152,7 +155,7 @@ class Result:
             "versions": self.versions, "image_digest": self.image_digest, "build": self.build,
             "wall_s": round(self.wall_s, 6), "jitter": self.jitter,
             "faults": None if faults is None else faults.summary(),
-            "estimate": self.estimate.to_json()}
+            "estimate": None if self.estimate is None else self.estimate.to_json()}
 
     def save(self, path: str | Path) -> None:
         """Write ``.npz``: ``tick``, ``index``, ``ticks``, ``width``, ``dt_s`` of the spikes, the

@@ -11,7 +11,7 @@ from ionspike.host.console import Bar, emit, note
 from ionspike.host.errors import InputError, LossError
 from ionspike.host.network import Network
 from ionspike.host.recorder import check_file as check_recording
-from ionspike.host.spikes import Spikes
+from ionspike.host.steps import load_input
 from ionspike.host.waves import DEFAULT_NEURONS, check_file
 from ionspike.spec.wire import Policy
 
@@ -55,7 +55,7 @@ def add(verbs: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     network = Network.load(arguments.network)
-    spikes = Spikes.load(arguments.input, dt_s=network.dt_s, width=network.inputs)
+    spikes = load_input(arguments.input, network)
     probes = _numbers("--probe", arguments.probe)
     neurons = probes or None
     if arguments.waves_neurons is not None:

@@ -1,0 +1,90 @@
+"""NIR's files: HDF5, as a tree of groups and arrays."""
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ionspike.host import npy
+from ionspike.host.errors import InputError
+
+__all__ = ["Tree", "read_hdf5", "read_nir"]
+
+#: Groups are dicts, texts str, arrays arrays; arrays of texts are nested lists.
+Tree = dict[str, Any]
+
+_TIMEOUT_S = 60.0
+_MOST_BYTES = 1 << 28
+
+
+def read_nir(path: str | Path) -> Tree:
+    """The root node of a NIR file, as :meth:`nir.NIRGraph.to_dict` gives it.
+
+    Raises
+    ------
+    InputError
+        For a file that cannot be read, is damaged, or holds no NIR graph.
+    """
+    tree = read_hdf5(path)
+    if not isinstance(node := tree.get("node"), dict):
+        raise InputError(f"{path}: holds no NIR graph: there is no group 'node' in it")
+    return node
+
+
+def read_hdf5(path: str | Path) -> Tree:
+    """Everything in an HDF5 file; attributes of groups stand under ``@name``.
+
+    Raises
+    ------
+    InputError
+        For a file that cannot be read or is damaged, that links to others, or that unpacks to more
+        than any network is.
+    """
+    path = Path(path)
+    try:
+        if (size := path.stat().st_size) > _MOST_BYTES:
+            raise InputError(f"{path}: {size:,} bytes; networks are up to {_MOST_BYTES:,}")
+        with path.open("rb"):
+            pass
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    if find_spec("h5py") is None:
+        raise InputError(f"{path}: reading it needs h5py; pip install -e '.[nir]' brings it")
+    try:
+        done = subprocess.run([sys.executable, "-m", "ionspike.host.nir_child", str(path.absolute())],
+                              capture_output=True, timeout=_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise InputError(f"{path}: the HDF5 library had not read it after {_TIMEOUT_S:g} s") \
+            from None
+    if done.returncode:
+        raise InputError(f"{path}: damaged: the HDF5 library ended with code {done.returncode}")
+    try:
+        files = npy.unzip(done.stdout, 2 * _MOST_BYTES)
+        index = json.loads(files.pop("index.json"))
+        arrays = {name: npy.read(data) for name, data in files.items()}
+    except (ValueError, KeyError) as error:
+        raise InputError(f"{path}: damaged: {error}") from error
+    if isinstance(said := index.get("error"), str):
+        raise InputError(f"{path}: {said}")
+
+    def value(entry: dict[str, Any]) -> Any:
+        if "group" in entry:
+            return {name: value(each) for name, each in entry["group"].items()}
+        if "text" in entry:
+            return entry["text"]
+        if "texts" in entry:
+            return _nested(entry["texts"], entry["shape"])
+        return arrays[entry["array"]]
+
+    return {name: value(entry) for name, entry in index.items()}
+
+
+def _nested(texts: list[str], shape: list[int]) -> list[Any]:
+    if len(shape) < 2:
+        return texts
+    length = len(texts) // shape[0] if shape[0] else 0
+    return [_nested(texts[at * length:(at + 1) * length], shape[1:]) for at in range(shape[0])]

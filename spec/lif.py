@@ -1,0 +1,141 @@
+"""The neuron's integers with which a core computes leaky integrate-and-fire neurons.
+
+The datapath is the memristor neuron's; see docs/nir.md for why this is one. A step of the LIF neuron
+is three ticks, and the residue is its membrane.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from ionspike.spec import formats as fmt
+
+__all__ = ["TICKS_PER_STEP", "LifError", "LifNeuron", "Reset", "lif"]
+
+Reset = Literal["zero", "subtract"]
+
+#: Integrate, test, restore.
+TICKS_PER_STEP = 3
+
+_V_TOP = (1 << fmt.G_BITS) - 1
+_R_TOP = (1 << fmt.R_BITS) - 1
+_R_HIGH_TOP = (1 << fmt.R_HIGH_BITS) - 1
+_THETA_TOP = (1 << fmt.THETA_BITS - 1) - 1
+#: Weights of a threshold neuron, of 127, that reach its threshold: one row of a source can.
+_WEIGHT_TOP = (1 << fmt.WEIGHT_BITS - 1) - 1
+#: Below this the band in which a membrane does not leak is wider than a tenth of the threshold.
+_LEAST_LEAK = 10.0
+#: What reset by subtraction keeps above the threshold, as a part of all residue.
+_OVERSHOOT = 0.2
+
+
+class LifError(ValueError):
+    """A LIF neuron that the datapath cannot be."""
+
+
+@dataclass(frozen=True)
+class LifNeuron:
+    """One LIF neuron, ``u' = beta u + i``, in the neuron's integers.
+
+    The residue r is the membrane, in the tick of the test ``r = rest + per_drive v``, where v is what
+    inputs add to the drive. It rests where the leak of three ticks takes what three constant drives
+    add, so drives below those are inhibition.
+
+    Parameters
+    ----------
+    kr, kb, r_max, theta, mu : of the neuron's registers and coefficients; kf is as large as it gets.
+    drives : constant drives of the three ticks: integrate, test, restore; multiples of ``unit``,
+        but for the second, which is the largest drive there is.
+    unit : drive of a weight of 1.
+    rest : residue in the tick of the test without inputs.
+    start : residue before the tick that is before the first step, so that it begins at rest.
+    threshold : residue from which the neuron fires.
+    per_drive : residue in the tick of the test for each unit of drive from inputs.
+    after_spike : residue above ``rest`` that a membrane which has just reached the threshold is left
+        with, one step on: zero but for rounding (``beta threshold`` less the threshold for
+        ``subtract``).
+    """
+
+    kr: int
+    kb: int
+    r_max: int
+    theta: int
+    mu: int
+    drives: tuple[int, int, int]
+    unit: int
+    rest: float
+    start: int
+    threshold: int
+    per_drive: float
+    after_spike: float
+
+    @property
+    def threshold_drive(self) -> float:
+        """Drive that takes a membrane from rest to the threshold at once."""
+        return (self.threshold - self.rest) / self.per_drive
+
+    @property
+    def still(self) -> float:
+        """How far from rest the leak of a tick is lost in rounding, as a part of the threshold."""
+        return (1 << fmt.KR_BITS) / self.kr / (self.threshold - self.rest)
+
+
+def lif(beta: float, *, inhibition: float, excitation: float, unit: int,
+        reset: Reset = "zero") -> LifNeuron:
+    """The integers of a LIF neuron.
+
+    Parameters
+    ----------
+    beta : what a membrane keeps from step to step.
+    inhibition, excitation : largest sums of weights of a step, in thresholds; beyond, drives saturate.
+    unit : drive of a weight of 1.
+    reset : to rest, or down by the threshold in the step after a spike.
+
+    Raises
+    ------
+    LifError
+        For a leak too slow for the residue's bits, naming the slowest.
+    """
+    if not 0 <= beta < 1:
+        raise LifError(f"beta must be from 0 to below 1, not {beta:g}")
+    kr = min(round((1 - beta ** (1 / TICKS_PER_STEP)) * (1 << fmt.KR_BITS)), (1 << fmt.KR_BITS) - 1)
+    keep = 1 - kr / (1 << fmt.KR_BITS)
+    loss = 1 - keep ** TICKS_PER_STEP
+    ahead = 1 / keep if reset == "subtract" else keep * keep
+    per_threshold = _V_TOP / (inhibition + excitation)
+    restore = max(1, round(per_threshold * ahead / unit)) * unit
+    integrate = math.ceil(inhibition * per_threshold / unit) * unit
+    # Both roundings are down, half of the last place on average, where none is made up for.
+    constant = 3.5 * kr / (1 << fmt.KR_BITS) - 0.5
+    for theta in range(_THETA_TOP, -_THETA_TOP, -1):
+        for gain in range(1, 8):
+            reach = fmt.ONE + (theta << fmt.THETA_SHIFT)
+            high = reach - gain * _V_TOP
+            top = _R_HIGH_TOP if reset == "zero" else round(_R_HIGH_TOP * (1 - _OVERSHOOT))
+            if not 0 < high <= top:
+                continue
+            threshold = high << fmt.R_LOW_BITS
+            weights = keep * keep * restore + keep * integrate + _V_TOP
+            back = restore / keep if reset == "zero" else restore * keep * keep
+            growth = (threshold * loss - constant * (1 + keep + keep * keep) + 0.5 * keep) / (
+                weights + loss * back)
+            kb = round(growth / gain * (1 << fmt.KB_SHIFT))
+            if not 0 < kb < 1 << fmt.KB_BITS:
+                continue
+            added = [(gain * v * kb) >> fmt.KB_SHIFT for v in (integrate, _V_TOP, restore)]
+            # What inputs add is rounded down as well.
+            rest = (keep * keep * added[2] + keep * (added[0] - 0.5) + added[1]
+                    + constant * (1 + keep + keep * keep)) / loss
+            start = round((keep * rest + added[2]) / keep)
+            if start > _R_TOP or rest <= 0:
+                continue
+            found = LifNeuron(
+                kr=kr, kb=kb, r_max=high if reset == "zero" else _R_HIGH_TOP, theta=theta,
+                mu=gain << fmt.DRIVE_SHIFT, drives=(integrate, _V_TOP, restore), unit=unit,
+                rest=rest, start=start, threshold=threshold,
+                per_drive=keep * gain * kb / (1 << fmt.KB_SHIFT),
+                after_spike=(1 - loss) * (threshold - rest) - keep * keep * added[2])
+            if found.still * _LEAST_LEAK > 1:
+                raise LifError("slow")
+            return found
+    raise LifError("none")
