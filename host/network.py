@@ -13,6 +13,7 @@ from ionspike.host.lif_cells import LifCells
 from ionspike.host.mismatch import Mismatch
 from ionspike.spec import formats as fmt
 from ionspike.spec.device import Device
+from ionspike.spec.lif import Reset
 from ionspike.spec.strict_json import shown
 
 __all__ = ["Network", "Projection"]
@@ -250,12 +251,31 @@ class Network:
                               **rest)
 
     def save(self, path: str | Path) -> None:
-        """Write a ``.ion`` file; see :mod:`ionspike.host.ionfile`."""
-        from ionspike.host.ionfile import save
-        save(self, path)
+        """Write a ``.ion`` file, or with that ending a ``.nir`` file, whose neurons are our own."""
+        if Path(path).suffix == ".nir":
+            from ionspike.host.nir_memristor import export
+            export(self, path)
+        else:
+            from ionspike.host.ionfile import save
+            save(self, path)
 
     @classmethod
     def load(cls, path: str | Path) -> "Network":
         """Read a ``.ion`` file; InputError says what is wrong with it."""
         from ionspike.host.ionfile import load
         return load(path)
+
+    @classmethod
+    def from_nir(cls, graph: Any, *, dt_s: float | None = None, reset: Reset = "zero",
+                 sample: ArrayLike | None = None) -> "Network":
+        """From a ``.nir`` file or a ``nir.NIRGraph``: docs/nir.md.
+
+        Parameters
+        ----------
+        graph : of LIF neurons, or of our own, which need none of the others.
+        dt_s : seconds per step.
+        reset : ``zero`` or ``subtract``.
+        sample : typical inputs, ``[steps, inputs]`` of 0 and 1; without it, random ones.
+        """
+        from ionspike.host.nir_import import imported
+        return imported(graph, dt_s=dt_s, reset=reset, sample=sample).network

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ionspike.host.errors import InputError
-from ionspike.host.nir_file import Tree, read_nir
+from ionspike.host.nir_file import Tree
 from ionspike.host.nir_nodes import LINEAR, NEURONS, Layer, parameter, refused
 from ionspike.spec.strict_json import shown
 
@@ -60,8 +58,8 @@ class Graph:
     outputs: tuple[str, ...]
 
     @classmethod
-    def of(cls, given: "str | Path | Tree | Any") -> "Graph":
-        """From a NIR file, a ``nir.NIRGraph``, or what its ``to_dict`` gives.
+    def of(cls, root: Tree) -> "Graph":
+        """From what a ``nir.NIRGraph``'s ``to_dict`` gives.
 
         Raises
         ------
@@ -69,14 +67,7 @@ class Graph:
             For what is no graph, nodes that are not known, values that are not finite, sizes that
             do not fit, and cycles through more than one layer.
         """
-        if isinstance(given, (str, Path)):
-            try:
-                return _Reader(read_nir(given)).graph()
-            except InputError as error:
-                said = str(error)
-                raise InputError(said if said.startswith(f"{given}: ") else f"{given}: {said}") \
-                    from error
-        return _Reader(given if isinstance(given, dict) else given.to_dict()).graph()
+        return _Reader(root).graph()
 
     @property
     def width(self) -> int:

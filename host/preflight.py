@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from ionspike.host.board import Board
 from ionspike.host.compiler import Report
 from ionspike.host.console import table
-from ionspike.host.lif_float import FloatRun
 from ionspike.host.lif_network import Mapped
 from ionspike.host.nir_graph import Graph
+from ionspike.host.nir_import import Imported
 from ionspike.host.spikes import Spikes
 from ionspike.host.steps import to_steps, to_ticks
 from ionspike.spec.shape import CoreShape
@@ -104,8 +104,7 @@ class Preflight:
                      f"rest it is lost in rounding"),
             ("sample", f"{self.steps:,} steps of {self.sample}"),
             ("clamped", f"{self.saturated:,} additions; {self.early:,} spikes out of turn")]
-        return [*table(rows), *self._table(), *self.fits.lines(),
-                *(f"warning   {text}" for text in self.warnings)]
+        return [*table(rows), *self._table(), *self.fits.lines()]
 
     def _table(self) -> list[str]:
         head = ("layer", "neurons", "late", "dead", "always on", "vanished", "spikes", "on the core",
@@ -119,20 +118,22 @@ class Preflight:
                 for row in (head, *body)]
 
 
-def preflight(graph: Graph, mapped: Mapped, floats: FloatRun, sample: NDArray[np.bool_], *,
-              source: str, board: str, shape: CoreShape, clock_Hz: int) -> Preflight:
+def preflight(found: Imported, *, source: str, board: str, shape: CoreShape,
+              clock_Hz: int) -> Preflight:
     """Run the sample on the golden model of a board and compare.
 
     Parameters
     ----------
-    floats : the graph on the same sample.
-    source : of the sample, in words.
+    found : of LIF neurons.
+    source : of its sample, in words.
 
     Raises
     ------
     InputError
         For a network that does not fit, naming the resource.
     """
+    graph, mapped, sample, floats = found.graph, found.mapped, found.sample, found.floats
+    assert graph is not None and mapped is not None and sample is not None and floats is not None
     network = mapped.network
     with Board.open(backend="golden", shape=shape) as golden:
         fits = golden.load(network).report
