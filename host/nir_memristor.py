@@ -71,7 +71,7 @@ def export(network: Network, path: str | Path) -> None:
 def _node(nir: Any, network: Network) -> Any:
     values: dict[str, Any] = {
         "device": json.dumps(asdict(network.device), sort_keys=True, allow_nan=False),
-        "dt_s": np.array(network.dt_s), "scale_V": np.array(network.scale_V),
+        "dt_s": float(network.dt_s), "scale_V": float(network.scale_V),
         "outputs": network.outputs, "labels": json.dumps({"labels": list(network.labels)}),
         "info": json.dumps(network.metadata, sort_keys=True, allow_nan=False)}
     for name in ("r_control_ohm", "state"):
@@ -88,7 +88,9 @@ def _node(nir: Any, network: Network) -> Any:
             self.output_type = {"output": np.array([network.neurons])}
 
         def to_dict(self) -> dict[str, Any]:
-            return {"type": KIND, **values}
+            # HDF5 does not compress what is empty, and nothing stands for it as well.
+            return {"type": KIND, **{name: value for name, value in values.items()
+                                     if not isinstance(value, np.ndarray) or value.size}}
 
     return Memristors()
 
@@ -154,7 +156,7 @@ def from_tree(root: Tree) -> Network:
 def _network(node: Tree, dt_s: float, scale_V: float, inputs: int, neurons: int,
              projections: list[Projection]) -> Network:
     def arrays(prefix: str, names: tuple[str, ...]) -> list[Any] | None:
-        return [np.asarray(node[f"{prefix}_{name}"]) for name in names] \
+        return [np.asarray(node.get(f"{prefix}_{name}", np.zeros(0, np.int64))) for name in names] \
             if f"{prefix}_growth" in node else None
 
     mismatch, faults = arrays("mismatch", _MISMATCH), arrays("faults", _FAULTS)
