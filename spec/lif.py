@@ -21,10 +21,10 @@ _V_TOP = (1 << fmt.G_BITS) - 1
 _R_TOP = (1 << fmt.R_BITS) - 1
 _R_HIGH_TOP = (1 << fmt.R_HIGH_BITS) - 1
 _THETA_TOP = (1 << fmt.THETA_BITS - 1) - 1
-#: Weights of a threshold neuron, of 127, that reach its threshold: one row of a source can.
-_WEIGHT_TOP = (1 << fmt.WEIGHT_BITS - 1) - 1
 #: Below this the band in which a membrane does not leak is wider than a tenth of the threshold.
 _LEAST_LEAK = 10.0
+#: A membrane that keeps less is as one that keeps this.
+_LEAST_BETA = 1e-3
 #: What reset by subtraction keeps above the threshold, as a part of all residue.
 _OVERSHOOT = 0.2
 
@@ -98,6 +98,8 @@ def lif(beta: float, *, inhibition: float, excitation: float, unit: int,
     """
     if not 0 <= beta < 1:
         raise LifError(f"beta must be from 0 to below 1, not {beta:g}")
+    # Less is nothing of a threshold, and what nothing is kept of does not rest.
+    beta = max(beta, _LEAST_BETA)
     kr = min(round((1 - beta ** (1 / TICKS_PER_STEP)) * (1 << fmt.KR_BITS)), (1 << fmt.KR_BITS) - 1)
     keep = 1 - kr / (1 << fmt.KR_BITS)
     loss = 1 - keep ** TICKS_PER_STEP
@@ -136,6 +138,10 @@ def lif(beta: float, *, inhibition: float, excitation: float, unit: int,
                 per_drive=keep * gain * kb / (1 << fmt.KB_SHIFT),
                 after_spike=(1 - loss) * (threshold - rest) - keep * keep * added[2])
             if found.still * _LEAST_LEAK > 1:
-                raise LifError("slow")
+                # The part goes with the square of the leak.
+                most = 1 - (1 - beta) * math.sqrt(found.still * _LEAST_LEAK)
+                raise LifError(f"beta {beta:g} leaks too slowly for the residue's {fmt.R_BITS} bits; "
+                               f"with these inputs up to about {most:.3f} does")
             return found
-    raise LifError("none")
+    raise LifError(f"beta {beta:g} with inhibition of {inhibition:g} and excitation of "
+                   f"{excitation:g} thresholds: no setting of the neuron is one")
