@@ -13,9 +13,11 @@ from ionspike.host.lif_float import FloatRun, steps_of
 from ionspike.host.network import Network, Projection
 from ionspike.host.nir_graph import Graph
 from ionspike.host.nir_nodes import Layer
+from ionspike.host.relays import relayed
 from ionspike.spec import formats as fmt
 from ionspike.spec.device import Device
 from ionspike.spec.lif import TICKS_PER_STEP, LifError, LifNeuron, Reset, lif
+from ionspike.spec.shape import DEFAULT_SHAPE
 
 __all__ = ["Mapped", "Sums", "map_lif", "sums_of"]
 
@@ -53,6 +55,7 @@ class Mapped:
     neuron : what all LIF neurons are made of.
     beta : what a membrane keeps from step to step, of each layer as the file has it.
     clipped : weights beyond what 8 bits hold, which end there.
+    vanished : weights to each layer that are not zero in the file, and are zero on the core.
     levels : steps of a weight to the threshold.
     warnings : what cannot be as in the file.
     """
@@ -63,11 +66,13 @@ class Mapped:
     neuron: LifNeuron
     beta: dict[str, tuple[float, float]]
     clipped: int
+    vanished: dict[str, int]
     levels: float
     warnings: tuple[str, ...]
 
 
 def map_lif(graph: Graph, dt_s: float, sums: Sums, *, reset: Reset = "zero",
+            delay_slots: int = DEFAULT_SHAPE.delay_slots,
             metadata: dict[str, Any] | None = None) -> Mapped:
     """Make a network of a graph.
 
@@ -75,6 +80,7 @@ def map_lif(graph: Graph, dt_s: float, sums: Sums, *, reset: Reset = "zero",
     ----------
     dt_s : seconds per step.
     sums : what the drives have to hold.
+    delay_slots : of the core it is for: delays that these do not reach take neurons.
 
     Raises
     ------
@@ -107,10 +113,11 @@ def map_lif(graph: Graph, dt_s: float, sums: Sums, *, reset: Reset = "zero",
                      .tolist(), strict=False))
     inputs = dict(zip(graph.inputs, np.cumsum([0, *graph.inputs.values()]).tolist(), strict=False))
     late = _late(graph)
-    projections, clipped = [], 0
+    projections, clipped, vanished = [], 0, dict.fromkeys(graph.layers, 0)
     for c in graph.connections:
         steps = np.round(c.weights * gains[c.target] * levels)
         clipped += int((np.abs(steps) > _WEIGHT_TOP).sum())
+        vanished[c.target] += int(np.count_nonzero(c.weights) - np.count_nonzero(steps))
         weights = np.clip(steps, -_WEIGHT_TOP, _WEIGHT_TOP).astype(np.int8)
         waits = steps_of(c.delay_s, dt_s) + late[c.target]
         if c.source in inputs:
@@ -123,13 +130,13 @@ def map_lif(graph: Graph, dt_s: float, sums: Sums, *, reset: Reset = "zero",
                                           1 + TICKS_PER_STEP * waits))
     count = sum(layer.size for layer in graph.layers.values())
     bias = np.concatenate([np.round(graph.bias[name] * gains[name] * levels) for name in graph.layers])
-    network = _timed(graph, dt_s, neuron, count, bias.astype(np.int64), projections,
+    network = _timed(graph, dt_s, neuron, count, bias.astype(np.int64), projections, delay_slots - 1,
                      np.concatenate([first[name] + np.arange(graph.layers[name].size)
                                      for name in graph.outputs]),
                      {"clipped_weights": clipped, **(metadata or {})})
     return Mapped(network, first, late, neuron,
                   {name: (float(b.min()), float(b.max())) for name, b in betas.items()},
-                  clipped, levels, tuple(warnings))
+                  clipped, vanished, levels, tuple(warnings))
 
 
 def sums_of(graph: Graph, run: FloatRun, dt_s: float) -> Sums:
@@ -187,7 +194,7 @@ def _late(graph: Graph) -> dict[str, int]:
 
 
 def _timed(graph: Graph, dt_s: float, neuron: LifNeuron, count: int, bias: NDArray[np.int64],
-           projections: list[Projection], outputs: NDArray[np.int64],
+           wanted: list[Projection], longest: int, outputs: NDArray[np.int64],
            metadata: dict[str, Any]) -> Network:
     """The network with the neurons that make the constant drives of the three ticks.
 
@@ -200,6 +207,11 @@ def _timed(graph: Graph, dt_s: float, neuron: LifNeuron, count: int, bias: NDArr
     rows = [max(1, -(-int(np.abs(amount).max()) // _WEIGHT_TOP)) for amount in amounts]
     starts = np.cumsum([count, rows[0], *rows]).tolist()
     starters, phases, total = starts[0], starts[1:4], starts[4]
+    projections = []
+    for projection in wanted:
+        several, relays = relayed(projection, longest, total)
+        projections += several
+        total += relays
     for firsts, amount, number in ((phases[0], amounts[0], rows[0]), (phases[1], amounts[1], rows[1]),
                                    (phases[2], amounts[2], rows[2]), (starters, amounts[0], rows[0])):
         # As even as can be: rows that are equal share their memory.

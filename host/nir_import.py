@@ -16,6 +16,7 @@ from ionspike.host.nir_graph import Graph
 from ionspike.host.nir_memristor import from_tree, holds_memristors
 from ionspike.host.spikes import Spikes
 from ionspike.spec.lif import Reset
+from ionspike.spec.shape import DEFAULT_SHAPE
 
 __all__ = ["Imported", "SAMPLE_RATE", "SAMPLE_STEPS", "imported", "random_sample"]
 
@@ -42,13 +43,15 @@ class Imported:
 
 
 def imported(given: "str | Path | Tree | Any", *, dt_s: float | None, reset: Reset = "zero",
-             sample: "ArrayLike | Spikes | None" = None, seed: int = 1) -> Imported:
+             sample: "ArrayLike | Spikes | None" = None, seed: int = 1,
+             delay_slots: int = DEFAULT_SHAPE.delay_slots) -> Imported:
     """A network from a NIR file, a ``nir.NIRGraph`` or what its ``to_dict`` gives.
 
     Parameters
     ----------
     dt_s : seconds per step; not for our own neurons, whose tick is in the file.
     sample : inputs that are typical, ``[steps, inputs]``; without it, random ones of ``seed``.
+    delay_slots : of the core it is for.
 
     Raises
     ------
@@ -71,7 +74,8 @@ def imported(given: "str | Path | Tree | Any", *, dt_s: float | None, reset: Res
             raise InputError(f"the sample has {raster.shape[1]} channels, the graph {graph.width}")
         floats = simulate(graph, raster, dt_s, reset=reset)
         metadata = {"source": Path(given).name} if isinstance(given, (str, Path)) else {}
-        mapped = map_lif(graph, dt_s, sums_of(graph, floats, dt_s), reset=reset, metadata=metadata)
+        mapped = map_lif(graph, dt_s, sums_of(graph, floats, dt_s), reset=reset,
+                         delay_slots=delay_slots, metadata=metadata)
     except InputError as error:
         raise InputError(f"{where}{error}") from error
     return Imported(mapped.network, graph, mapped, raster, floats)

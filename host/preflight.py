@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from ionspike.host.board import Board
 from ionspike.host.compiler import Report
 from ionspike.host.console import table
-from ionspike.host.lif_network import Mapped
-from ionspike.host.nir_graph import Graph
 from ionspike.host.nir_import import Imported
 from ionspike.host.spikes import Spikes
 from ionspike.host.steps import to_steps, to_ticks
@@ -151,7 +149,7 @@ def preflight(found: Imported, *, source: str, board: str, shape: CoreShape,
     for name, layer in graph.layers.items():
         late, first = mapped.late[name], mapped.first[name]
         got = core[late:late + len(sample), first:first + layer.size]
-        layers.append(_compared(name, late, floats.spikes[name], got, _vanished(graph, mapped, name)))
+        layers.append(_compared(name, late, floats.spikes[name], got, mapped.vanished[name]))
     step_room = int(clock_Hz * network.step_s)
     step_clocks = fits.clocks_idle * network.ticks_per_step + fits.clocks_busiest - fits.clocks_idle
     warnings = [*mapped.warnings, *_warnings(layers, step_clocks, step_room, early)]
@@ -177,14 +175,6 @@ def _compared(name: str, late: int, wanted: NDArray[np.bool_], got: NDArray[np.b
         spikes_float=int(wanted.sum()), spikes_core=int(got.sum()),
         same=int((wanted & got).sum()), near=int((wanted & around).sum()),
         equal=int((wanted == got).all(axis=0).sum()), vanished=vanished)
-
-
-def _vanished(graph: Graph, mapped: Mapped, name: str) -> int:
-    first, size = mapped.first[name], graph.layers[name].size
-    given = sum(int(np.count_nonzero(c.weights)) for c in graph.connections if c.target == name)
-    kept = sum(int(np.count_nonzero(p.weights)) for p in mapped.network.projections[:len(graph.connections)]
-               if p.target_start == first and p.weights.shape[1] == size)
-    return given - kept
 
 
 def _warnings(layers: list[LayerReport], step_clocks: int, step_room: int,

@@ -50,7 +50,7 @@ def _import(arguments: argparse.Namespace) -> int:
     sample = None if arguments.sample is None else Spikes.load(
         arguments.sample, dt_s=_given(arguments.dt, "--sample"))
     found = imported(arguments.file, dt_s=arguments.dt, reset=arguments.reset, sample=sample,
-                     seed=arguments.seed)
+                     seed=arguments.seed, delay_slots=facts.shape.delay_slots)
     network = found.network
     try:
         fits = compile(network, facts.shape).report
