@@ -237,7 +237,8 @@ class _Reader:
         if self.paths > _MOST_PATHS:
             raise InputError(f"more than {_MOST_PATHS:,} ways lead through the graph's linear nodes")
         if name in passed:
-            raise InputError(f"a cycle without neurons: {' -> '.join(map(shown, passed[::-1]))}; a "
+            cycle = (*passed[passed.index(name):], name)[::-1]
+            raise InputError(f"a cycle without neurons: {' -> '.join(map(shown, cycle))}; a "
                              f"LIF in it would make it one that waits")
         kind, size = self.nodes[name]["type"], self.sizes[name]
         if after is None and kind != _PASS:

@@ -50,7 +50,8 @@ class Layer:
 def refused(name: str, kind: object) -> InputError:
     """What is said of a node that is not known."""
     known = [*NEURONS, *LINEAR, "Input", "Output"]
-    near = difflib.get_close_matches(str(kind), known, 1, 0.6)
+    lower = {each.lower(): each for each in known}
+    near = [lower[each] for each in difflib.get_close_matches(str(kind).lower(), lower, 1, 0.6)]
     way_out = _NEAREST.get(str(kind)) or (f"did you mean {near[0]}?" if near
                                           else f"known are {', '.join(known)}")
     return InputError(f"node {shown(name)} is {_article(str(kind))} {shown(kind)[1:-1]}, which is "

@@ -22,7 +22,7 @@ def add(verbs: Any) -> None:
     parser = verb(verbs, "run", _run, "Run a network on spikes from a file.")
     parser.add_argument("network", metavar="NET.ion")
     parser.add_argument("--input", required=True, metavar="FILE",
-                        help=".npy or .npz: a raster [T, inputs], events with t (us) and x, or "
+                        help=".npy, .npz or NIRData: a raster [T, inputs], events with t (us) and x, or "
                              "index with t_s or tick")
     parser.add_argument("--output", metavar="FILE.npz", help="where spikes, probes, digests, the "
                         "final state and the counters go")

@@ -25,8 +25,12 @@ _THETA_TOP = (1 << fmt.THETA_BITS - 1) - 1
 _LEAST_LEAK = 10.0
 #: A membrane that keeps less is as one that keeps this.
 _LEAST_BETA = 1e-3
-#: What reset by subtraction keeps above the threshold, as a part of all residue.
-_OVERSHOOT = 0.2
+#: Drives of integrating and testing together, in thresholds: with less, the restoring one would be
+#: above the mean of the three, and push membranes that are near the threshold into ``r_max``.
+_LEAST_DRIVES = 2.2
+#: Drive that is kept free for what a membrane keeps above the threshold when it is reset by
+#: subtraction, in thresholds: else what is left there and the next inputs would fire a tick early.
+_SPARE = 0.5
 
 
 class LifError(ValueError):
@@ -104,7 +108,11 @@ def lif(beta: float, *, inhibition: float, excitation: float, unit: int,
     keep = 1 - kr / (1 << fmt.KR_BITS)
     loss = 1 - keep ** TICKS_PER_STEP
     ahead = 1 / keep if reset == "subtract" else keep * keep
-    per_threshold = _V_TOP / (inhibition + excitation)
+    spare = _SPARE if reset == "subtract" else 0.0
+    excitation = max(excitation, _LEAST_DRIVES - 2 * inhibition)
+    per_threshold = _V_TOP / (inhibition + excitation + spare)
+    if reset == "subtract":
+        per_threshold = min(per_threshold, keep * _V_TOP)   # so that restoring is a drive too
     restore = max(1, round(per_threshold * ahead / unit)) * unit
     integrate = math.ceil(inhibition * per_threshold / unit) * unit
     # Both roundings are down, half of the last place on average, where none is made up for.
@@ -113,8 +121,8 @@ def lif(beta: float, *, inhibition: float, excitation: float, unit: int,
         for gain in range(1, 8):
             reach = fmt.ONE + (theta << fmt.THETA_SHIFT)
             high = reach - gain * _V_TOP
-            top = _R_HIGH_TOP if reset == "zero" else round(_R_HIGH_TOP * (1 - _OVERSHOOT))
-            if not 0 < high <= top:
+            room = int(gain * spare * per_threshold)
+            if not 0 < high <= _R_HIGH_TOP - room:
                 continue
             threshold = high << fmt.R_LOW_BITS
             weights = keep * keep * restore + keep * integrate + _V_TOP
@@ -129,10 +137,14 @@ def lif(beta: float, *, inhibition: float, excitation: float, unit: int,
             rest = (keep * keep * added[2] + keep * (added[0] - 0.5) + added[1]
                     + constant * (1 + keep + keep * keep)) / loss
             start = round((keep * rest + added[2]) / keep)
-            if start > _R_TOP or rest <= 0:
+            # Just below the threshold, neither of the other ticks may bridge the gap or end at r_max.
+            restored = keep * threshold + added[2]
+            if start > _R_TOP or rest <= 0 or added[1] < (1 - keep) * threshold \
+                    or restored >= threshold + (room << fmt.R_LOW_BITS) \
+                    or restored / (1 << fmt.R_LOW_BITS) + gain * restore >= reach:
                 continue
             found = LifNeuron(
-                kr=kr, kb=kb, r_max=high if reset == "zero" else _R_HIGH_TOP, theta=theta,
+                kr=kr, kb=kb, r_max=high + room, theta=theta,
                 mu=gain << fmt.DRIVE_SHIFT, drives=(integrate, _V_TOP, restore), unit=unit,
                 rest=rest, start=start, threshold=threshold,
                 per_drive=keep * gain * kb / (1 << fmt.KB_SHIFT),
@@ -143,5 +155,8 @@ def lif(beta: float, *, inhibition: float, excitation: float, unit: int,
                 raise LifError(f"beta {beta:g} leaks too slowly for the residue's {fmt.R_BITS} bits; "
                                f"with these inputs up to about {most:.3f} does")
             return found
+    if reset == "subtract":
+        raise LifError(f"beta {beta:g} keeps too little to be reset by subtraction; from about 0.15 on "
+                       f"it can be, and reset to zero at all")
     raise LifError(f"beta {beta:g} with inhibition of {inhibition:g} and excitation of "
                    f"{excitation:g} thresholds: no setting of the neuron is one")

@@ -103,7 +103,9 @@ def test_leaks_that_no_bits_are_left_for_are_refused():
         lif(1.0, **MARGIN)
     with pytest.raises(LifError, match="beta 0.995 leaks too slowly .* up to about 0.9"):
         lif(0.995, **MARGIN)
+    with pytest.raises(LifError, match="keeps too little to be reset by subtraction; .* reset to zero"):
+        lif(0.0, reset="subtract", **MARGIN)
     for beta in (0.0, 0.05, 0.2, 0.6, 0.97):
-        for reset in ("zero", "subtract"):
+        for reset in ("zero", "subtract")[:1 + (beta > 0.15)]:
             spec = lif(beta, reset=reset, **MARGIN)
             assert 0 < spec.kb < 1 << fmt.KB_BITS and 0 < spec.rest < spec.threshold
