@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 
 #: How far a delay may be from a whole number of steps: rounding of 32-bit numbers.
 _WHOLE = 1e-3
+_MOST_STEPS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -75,23 +76,28 @@ def simulate(graph: Graph, inputs: NDArray[np.bool_], dt_s: float, *, reset: Res
     kept = {name: np.zeros((ticks, graph.layers[name].size)) for name in membranes}
     lowest = {name: np.zeros(layer.size) for name, layer in graph.layers.items()}
     highest = {name: np.zeros(layer.size) for name, layer in graph.layers.items()}
-    for t in range(ticks):
-        for name in graph.layers:
-            arrived = graph.bias[name].copy()
-            for source, weights, delay in incoming[name]:
-                if t >= delay and (fired := sent[source][t - delay]).any():
-                    arrived += weights[fired].sum(axis=0)
-            np.minimum(lowest[name], arrived, out=lowest[name])
-            np.maximum(highest[name], arrived, out=highest[name])
-            sent[name][t] = cells[name].step(arrived)
-            if name in kept:
-                kept[name][t] = cells[name].v
+    # Weights that are no weights overflow; what comes of them is refused where it is used.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for t in range(ticks):
+            for name in graph.layers:
+                arrived = graph.bias[name].copy()
+                for source, weights, delay in incoming[name]:
+                    if t >= delay and (fired := sent[source][t - delay]).any():
+                        arrived += weights[fired].sum(axis=0)
+                np.minimum(lowest[name], arrived, out=lowest[name])
+                np.maximum(highest[name], arrived, out=highest[name])
+                sent[name][t] = cells[name].step(arrived)
+                if name in kept:
+                    kept[name][t] = cells[name].v
     return FloatRun({name: sent[name] for name in graph.layers}, kept, lowest, highest)
 
 
 def steps_of(delay_s: float, dt_s: float) -> int:
     """A delay in steps."""
     steps = delay_s / dt_s
+    if not steps < _MOST_STEPS:
+        raise InputError(f"a Delay of {delay_s:g} s is {steps:.3g} steps of {dt_s:g} s; up to "
+                         f"{_MOST_STEPS:,} there may be")
     if abs(steps - round(steps)) > _WHOLE:
         raise InputError(f"a Delay of {delay_s:g} s is {steps:.3f} steps of {dt_s:g} s; make it "
                          f"{round(steps) * dt_s:g} s")

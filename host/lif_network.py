@@ -27,6 +27,8 @@ _V_TOP = (1 << fmt.G_BITS) - 1
 _MOST_CLOCKS = 16
 #: How much more than the sums that were seen the drives hold; and the least of both, in thresholds.
 _MARGIN, _LEAST_INHIBITION, _LEAST_EXCITATION = 1.05, 0.25, 1.25
+#: With more, a threshold is less than 8 steps of the drive.
+_MOST_THRESHOLDS = 512
 #: Taus that differ by less are one.
 _SAME = 1e-3
 
@@ -100,7 +102,11 @@ def map_lif(graph: Graph, dt_s: float, sums: Sums, *, reset: Reset = "zero",
     needed = Sums(max(_LEAST_INHIBITION, _MARGIN * sums.inhibition),
                   max(_LEAST_EXCITATION, _MARGIN * sums.excitation))
     gains = {name: _gain(layer, dt_s) for name, layer in graph.layers.items()}
-    largest = max(float(np.abs(c.weights * gains[c.target]).max()) for c in graph.connections)
+    with np.errstate(over="ignore"):
+        largest = max(float(np.abs(c.weights * gains[c.target]).max()) for c in graph.connections)
+    if not largest < _MOST_THRESHOLDS:
+        raise InputError(f"a weight of {largest:.3g} thresholds; a core's drive holds up to "
+                         f"{_MOST_THRESHOLDS}")
     unit = _unit(largest, needed)
     try:
         neuron = lif(beta, inhibition=needed.inhibition, excitation=needed.excitation, unit=unit,
@@ -144,8 +150,13 @@ def sums_of(graph: Graph, run: FloatRun, dt_s: float) -> Sums:
     inhibition, excitation = [0.0], [0.0]
     for name, layer in graph.layers.items():
         if layer.kind == "LIF":
-            gain = _gain(layer, dt_s)
-            low, high = run.lowest[name] * gain, run.highest[name] * gain
+            with np.errstate(over="ignore", invalid="ignore"):
+                gain = _gain(layer, dt_s)
+                low, high = run.lowest[name] * gain, run.highest[name] * gain
+            if not (np.abs([low, high]) < _MOST_THRESHOLDS).all():
+                raise InputError(f"LIF {name!r}: what arrives in a step is up to "
+                                 f"{np.nanmax(np.abs([low, high])):.3g} thresholds; a core's drive "
+                                 f"holds up to {_MOST_THRESHOLDS}")
             inhibition.append(-float(np.minimum(low, high).min()))
             excitation.append(float(np.maximum(low, high).max()))
     return Sums(max(inhibition), max(excitation))

@@ -13,8 +13,8 @@ from ionspike.spec.strict_json import shown
 
 __all__ = ["Connection", "Graph"]
 
-#: Of a matrix; the largest core has 2^22 weights.
-_MOST_WEIGHTS = 1 << 26
+#: Of a matrix: as many as the largest core has.
+_MOST_WEIGHTS = 1 << 22
 #: Ways from one neuron to another that are followed.
 _MOST_PATHS = 10_000
 _MOST_DEPTH = 12

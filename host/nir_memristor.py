@@ -72,7 +72,7 @@ def _node(nir: Any, network: Network) -> Any:
     values: dict[str, Any] = {
         "device": json.dumps(asdict(network.device), sort_keys=True, allow_nan=False),
         "dt_s": float(network.dt_s), "scale_V": float(network.scale_V),
-        "outputs": network.outputs, "labels": json.dumps({"labels": list(network.labels)}),
+        "output": json.dumps({"neurons": network.outputs.tolist(), "labels": list(network.labels)}),
         "info": json.dumps(network.metadata, sort_keys=True, allow_nan=False)}
     for name in ("r_control_ohm", "state"):
         if (value := getattr(network, name)) is not None:
@@ -126,6 +126,9 @@ def from_tree(root: Tree) -> Network:
         before[ends[1]].append(ends[0])
     node = nodes[neurons]
     dt_s, scale_V = (float(parameter(neurons, node, key).ravel()[0]) for key in ("dt_s", "scale_V"))
+    for key, value in (("dt_s", dt_s), ("scale_V", scale_V)):
+        if value <= 0:
+            raise InputError(f"{KIND} {shown(neurons)}: {key} must be positive, not {value:g}")
     projections, counts = [], {input_: _count(parameter(input_, nodes[input_], "shape")), neurons: 0}
     for name in before[neurons]:
         weight = parameter(name, nodes[name], "weight") if kinds[name] == "Linear" \
@@ -159,6 +162,7 @@ def _network(node: Tree, dt_s: float, scale_V: float, inputs: int, neurons: int,
         return [np.asarray(node.get(f"{prefix}_{name}", np.zeros(0, np.int64))) for name in names] \
             if f"{prefix}_growth" in node else None
 
+    output = parse(node["output"]) if "output" in node else {"neurons": None, "labels": []}
     mismatch, faults = arrays("mismatch", _MISMATCH), arrays("faults", _FAULTS)
     return Network(
         device=Device(**parse(node["device"])), dt_s=dt_s, inputs=inputs, neurons=neurons,
@@ -166,8 +170,7 @@ def _network(node: Tree, dt_s: float, scale_V: float, inputs: int, neurons: int,
         r_control_ohm=node.get("r_control_ohm"),
         mismatch=None if mismatch is None else Mismatch(*mismatch),
         faults=None if faults is None else Faults(neurons, *faults),
-        outputs=node["outputs"] if "outputs" in node else None,  # type: ignore[arg-type]
-        labels=tuple(parse(node.get("labels", '{"labels": []}'))["labels"]),
+        outputs=output["neurons"], labels=tuple(output["labels"]),
         state=node.get("state"), metadata=parse(node.get("info", "{}")))
 
 

@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from ionspike.host.errors import InputError
 from ionspike.host.network import Projection
 from ionspike.spec import formats as fmt
 
 __all__ = ["relayed"]
 
+_MOST_RELAYS = 2040
 _WEIGHT_TOP = (1 << fmt.WEIGHT_BITS - 1) - 1
 
 
@@ -25,6 +27,11 @@ def relayed(projection: Projection, longest: int, first: int) -> tuple[list[Proj
     Returns
     -------
     The projections, and how many relays they need.
+
+    Raises
+    ------
+    InputError
+        For a delay that takes more neurons than any core has.
     """
     if projection.delay <= longest:
         return [projection], 0
@@ -34,6 +41,10 @@ def relayed(projection: Projection, longest: int, first: int) -> tuple[list[Proj
     hops = -(-(projection.delay - longest) // (longest + 1))
     rest = projection.delay
     found, count = [], len(used)
+    if hops * count > _MOST_RELAYS:
+        raise InputError(f"a delay of {projection.delay:,} ticks of {count} sources takes "
+                         f"{hops * count:,} neurons that pass spikes on; no core has more than "
+                         f"{_MOST_RELAYS:,}")
     pick = np.zeros((len(projection.weights), count), np.int8)
     pick[used, np.arange(count)] = _WEIGHT_TOP
     source, start, weights = projection.source, projection.source_start, pick

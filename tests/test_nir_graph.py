@@ -81,6 +81,8 @@ def test_recurrence_is_heard_a_step_later_and_delays_are_steps():
     x = np.zeros((6, 2), bool)
     x[1, 0] = True
     fired = simulate(Graph.of(root), x, DT_S).spikes["n1"]
+    with pytest.raises(InputError, match="a Delay of 1e[+]10 s is 1e[+]14 steps of 0.0001 s; up to"):
+        simulate(Graph.of(chain({"type": "Delay", "delay": np.full(8, 1e10)}, lif(8))), spikes(), DT_S)
     assert [np.flatnonzero(f).tolist() for f in fired.T] == [[1], [4]]
 
 

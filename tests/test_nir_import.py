@@ -100,6 +100,11 @@ def test_relays_take_as_long_as_they_should(delay, longest):
             p.weights / (127 if k < hops else 1) for k, p in enumerate(found))]), weights)
 
 
+def test_delays_of_more_neurons_than_there_are_are_refused():
+    with pytest.raises(InputError, match="a delay of 9,999 ticks of 2 sources takes 4,998 neurons"):
+        relayed(Projection("inputs", np.ones((2, 2), np.int8), 0, 0, 9999), 3, 10)
+
+
 def test_layers_that_a_core_has_no_neurons_for():
     ones = np.ones(4)
     for node, way_out in (
