@@ -55,6 +55,7 @@ from ionspike.host.framing import Deframer, FrameError, cobs_decode, cobs_encode
 from ionspike.host.framing import pack_ack as ack
 from ionspike.host.gather import gather
 from ionspike.host.hello import Hello
+from ionspike.host.lif_cells import LifCells
 from ionspike.host.lif_float import simulate
 from ionspike.host.link import LinkError
 from ionspike.host.mismatch import Mismatch
@@ -387,7 +388,10 @@ def networks(folder: Path) -> Parser:
     whole = network(rng)
     seeds = [ionfile.dump(whole), ionfile.dump(replace(
         whole.with_faults(Faults.draw(9, seed=1, stuck_on=0.2, drift=0.1)),
-        state=np.zeros((9, 3), np.uint16), r_control_ohm=np.full(9, 1e8)))]
+        state=np.zeros((9, 3), np.uint16), r_control_ohm=np.full(9, 1e8))), ionfile.dump(replace(
+            whole, mismatch=None, lif=LifCells(
+                np.full(9, 4095), np.full(9, 1024), np.arange(9) - 128, {
+                    "kf": 65535, "kr": 2262, "kb": 16580, "r_max": 32706, "spike_level": 1016}, 3)))]
     contents = {seed: unzipped(seed) for seed in seeds}
 
     def mutate(rng: random.Random, data: bytes) -> bytes:

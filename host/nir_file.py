@@ -19,8 +19,8 @@ __all__ = ["Tree", "read_hdf5", "read_nir", "root_of", "tree_of"]
 Tree = dict[str, Any]
 
 _TIMEOUT_S = 60.0
-#: Of a Python that reads the file, whose name comes next.
-_COMMAND = ["-m", "ionspike.host.nir_child"]
+#: Of a Python that reads the file, whose name comes next; nothing is imported from where it stands.
+_COMMAND = ["-P", "-m", "ionspike.host.nir_child"]
 _MOST_BYTES = 1 << 28
 
 

@@ -47,10 +47,10 @@ def report(root, steps=300, reset="zero", shape=DEFAULT_SHAPE, **options):
 @pytest.mark.parametrize("beta, reset", [
     (0.0, "zero"), (0.5, "zero"), (0.9, "zero"), (0.95, "zero"), (0.5, "subtract"), (0.9, "subtract")])
 def test_a_core_gives_what_floating_point_gives(beta, reset):
-    _, found = report(two_layers(beta), 1000, reset)
+    _, found = report(two_layers(beta), 500, reset)
     assert found.early == found.saturated == found.clipped == 0
     first, last = found.layers
-    assert (first.late, last.late) == (0, 1) and first.spikes_float > 800
+    assert (first.late, last.late) == (0, 1) and first.spikes_float > 400
     for one in found.layers:
         assert abs(one.spikes_core - one.spikes_float) <= 0.05 * one.spikes_float
     assert first.near >= 0.95 * first.spikes_float
@@ -66,7 +66,7 @@ def test_biases_recurrence_delays_and_ways_of_two_lengths():
     mapped, found = report(root, 600)
     assert found.early == 0 and max(p.delay for p in mapped.network.projections) <= 3
     for one in found.layers:
-        assert one.near >= 0.9 * one.spikes_float
+        assert one.same >= 0.7 * one.spikes_float
     # Without the delay it is another network, which this would notice.
     root["nodes"]["wait"]["delay"][:] = 0
     other, _ = report(root, 600)

@@ -1,7 +1,7 @@
 """How near a core's LIF neurons are to those of floating point.
 
-    python benchmarks/nir.py            # the table of docs/nir.md
-    python benchmarks/nir.py --json
+    python benchmarks/lif.py            # the table of docs/nir.md
+    python benchmarks/lif.py --json
 
 Two layers, 40 inputs, 64 and 32 neurons, 1,000 steps in which each input fires with probability 0.1;
 weights are drawn, and scaled so that neurons fire in some percent of the steps. The core is the golden
