@@ -29,6 +29,8 @@ def result_lines(result: Result) -> list[str]:
         *([] if faults is None else [("faults", str(faults))]),
         *([("jitter", "residues drawn from 0 to "
             f"{result.network.device.residue_jitter:g}")] if result.jitter else []),
+        *([] if result.clipped_drives is None else [(
+            "drives clipped", f"{result.clipped_drives:,}, of LIF neurons in their steps")]),
         ("lost or late", ", ".join(f"{k} {v}" for k, v in result.losses.items()) or "nothing"),
         ("counters", ", ".join(f"{k} {v:,}" for k, v in nonzero.items()) or "all zero"),
         ("link", ", ".join(f"{k} {v:,}" for k, v in link.items()) or "-"),

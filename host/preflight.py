@@ -64,8 +64,9 @@ class Preflight:
     clipped : weights that 8 bits do not hold.
     still : how far from rest a membrane does not leak, as a part of the threshold.
     beta : what the core's membranes keep from step to step.
-    saturated : additions that were clamped in the run; ``early`` : spikes outside the tick of the
-        test, which there are none of unless drives saturate.
+    saturated : additions that were clamped in the run; ``clipped_drives`` : how often more arrived
+        in a step than drives hold; ``early`` : spikes outside the tick of the test, which there are
+        none of unless drives are clipped.
     layers : one by one.
     fits : what the compiler found.
     """
@@ -82,6 +83,7 @@ class Preflight:
     still: float
     beta: float
     saturated: int
+    clipped_drives: int
     early: int
     layers: tuple[LayerReport, ...]
     fits: Report
@@ -101,7 +103,8 @@ class Preflight:
             ("leak", f"beta {self.beta:.6g}; within {100 * self.still:.2g} % of the threshold from "
                      f"rest it is lost in rounding"),
             ("sample", f"{self.steps:,} steps of {self.sample}"),
-            ("clamped", f"{self.saturated:,} additions; {self.early:,} spikes out of turn")]
+            ("clamped", f"{self.saturated:,} additions, {self.clipped_drives:,} drives; "
+                        f"{self.early:,} spikes out of turn")]
         return [*table(rows), *self._table(), *self.fits.lines()]
 
     def _table(self) -> list[str]:
@@ -157,7 +160,7 @@ def preflight(found: Imported, *, source: str, board: str, shape: CoreShape,
         board=board, clock_Hz=clock_Hz, sample=source, steps=len(sample), dt_s=network.step_s,
         step_clocks=step_clocks, step_room=step_room, levels=mapped.levels, clipped=mapped.clipped,
         still=mapped.neuron.still, beta=(1 - mapped.neuron.kr / 65536) ** network.ticks_per_step,
-        saturated=result.counters["saturated"], early=early, layers=tuple(layers), fits=fits,
+        saturated=result.counters["saturated"], clipped_drives=result.clipped_drives or 0, early=early, layers=tuple(layers), fits=fits,
         warnings=tuple(warnings))
 
 

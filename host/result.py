@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ionspike.host.clipping import clipped_drives
 from ionspike.host.errors import InputError
 from ionspike.host.estimate import Estimate, estimate
 from ionspike.host.network import Network
@@ -143,6 +144,13 @@ class Result:
             return None
         return estimate(self.network, self.inputs, self.spikes, self.initial_state)
 
+    @cached_property
+    def clipped_drives(self) -> int | None:
+        """Of LIF neurons, how often more arrived in a step than their drives hold; else None."""
+        if self.network.lif is None:
+            return None
+        return clipped_drives(self.network, self.inputs, self.spikes, self.first_tick)
+
     def summary(self) -> dict[str, Any]:
         """All but the arrays, as JSON holds it."""
         faults = self.network.faults
@@ -154,6 +162,7 @@ class Result:
             "counters": self.counters, "losses": self.losses, "link": self.link,
             "versions": self.versions, "image_digest": self.image_digest, "build": self.build,
             "wall_s": round(self.wall_s, 6), "jitter": self.jitter,
+            "clipped_drives": self.clipped_drives,
             "faults": None if faults is None else faults.summary(),
             "estimate": None if self.estimate is None else self.estimate.to_json()}
 

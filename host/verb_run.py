@@ -105,6 +105,9 @@ def _run(arguments: argparse.Namespace) -> int:
             note(f"warning: the waves end after {written['changes']:,} changes; bound them with "
                  f"--waves-ticks or --waves-neurons")
     emit(facts, lines, arguments.json)
+    if result.clipped_drives:
+        note(f"warning: {result.clipped_drives:,} times more arrived than a LIF neuron's drive holds; "
+             f"import the network with a sample that has such inputs")
     if result.losses:
         raise LossError("data were lost or late: "
                         + ", ".join(f"{name} {n}" for name, n in result.losses.items()))
