@@ -176,7 +176,7 @@ def _check(layer: Layer) -> None:
             + {"IF": "a LIF of beta up to about 0.98 is near it",
                "LI": "a LIF is near it, whose spikes are counted",
                "CubaLIF": "a LIF is near it, if tau_syn is short",
-               "Threshold": "a LIF whose tau is one step is the same"}[layer.kind])
+               "Threshold": "a LIF whose tau is one step is the same, in a network of such"}[layer.kind])
     p = layer.parameters
     if (p["v_threshold"] <= p["v_leak"]).any():
         raise InputError(f"{what}: v_threshold must be above v_leak, or it fires without inputs")
