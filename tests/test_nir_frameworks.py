@@ -1,10 +1,11 @@
 """NIR networks in floating point against the frameworks that export them: every spike."""
 
 import warnings
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from conftest import require_package
+from conftest import lack, require_package
 
 from ionspike.host.lif_float import simulate
 from ionspike.host.nir_graph import Graph
@@ -19,24 +20,30 @@ SNNTORCH_DT_S = 1e-4
 NORSE_DT_S = 1e-6
 
 
+def there(name, how):
+    """A framework is there, which no extra brings."""
+    if find_spec(name) is None:
+        lack(f"not installed: {name} (pip install {how})")
+
+
 @pytest.fixture(scope="module")
 def torch():
-    for name in ("torch", "nir"):
-        require_package(name, "nir")
+    require_package("torch", "train")
+    require_package("nir", "nir")
     import torch
     return torch
 
 
 @pytest.fixture(scope="module")
 def snn(torch):
-    require_package("snntorch", "nir")
+    there("snntorch", "snntorch==1.0.0 nirtorch==2.6")
     import snntorch
     return snntorch
 
 
 @pytest.fixture(scope="module")
 def norse(torch):
-    require_package("norse", "nir")
+    there("norse", "--no-deps norse==1.1.0 torchvision==0.29.2")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import norse.torch
