@@ -45,7 +45,7 @@ from ionspike.boards import flash
 from ionspike.boards.errors import BuildError
 from ionspike.boards.table import BOARDS
 from ionspike.fidelity import measurements
-from ionspike.host import blocks, device_facts, ionfile
+from ionspike.host import blocks, device_facts, ionfile, nir_file, nir_memristor
 from ionspike.host.ageing import Faults
 from ionspike.host.board import Board
 from ionspike.host.compiler import compile
@@ -55,9 +55,12 @@ from ionspike.host.framing import Deframer, FrameError, cobs_decode, cobs_encode
 from ionspike.host.framing import pack_ack as ack
 from ionspike.host.gather import gather
 from ionspike.host.hello import Hello
+from ionspike.host.lif_cells import LifCells
+from ionspike.host.lif_float import simulate
 from ionspike.host.link import LinkError
 from ionspike.host.mismatch import Mismatch
 from ionspike.host.network import Network, Projection
+from ionspike.host.nir_graph import Graph
 from ionspike.host.recording import Recording
 from ionspike.host.replay import replay
 from ionspike.host.spikes import Spikes
@@ -385,7 +388,10 @@ def networks(folder: Path) -> Parser:
     whole = network(rng)
     seeds = [ionfile.dump(whole), ionfile.dump(replace(
         whole.with_faults(Faults.draw(9, seed=1, stuck_on=0.2, drift=0.1)),
-        state=np.zeros((9, 3), np.uint16), r_control_ohm=np.full(9, 1e8)))]
+        state=np.zeros((9, 3), np.uint16), r_control_ohm=np.full(9, 1e8))), ionfile.dump(replace(
+            whole, mismatch=None, lif=LifCells(
+                np.full(9, 4095), np.full(9, 1024), np.arange(9) - 128, {
+                    "kf": 65535, "kr": 2262, "kb": 16580, "r_max": 32706, "spike_level": 1016}, 3)))]
     contents = {seed: unzipped(seed) for seed in seeds}
 
     def mutate(rng: random.Random, data: bytes) -> bytes:
@@ -461,6 +467,95 @@ def spike_files(folder: Path) -> Parser:
         return found.ticks, found.width
 
     return Parser(seeds, mutate, parse, (InputError,))
+
+
+def nir_tree(tree: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """A tree as the process that reads HDF5 files says it: an index, and the files it names."""
+    files: dict[str, bytes] = {}
+
+    def entry(value: Any) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return {"group": {name: entry(each) for name, each in value.items()}}
+        if isinstance(value, str):
+            return {"text": value}
+        if isinstance(value, list):
+            return {"texts": [end for pair in value for end in pair], "shape": [len(value), 2]}
+        name = f"{len(files)}.npy"
+        files[name] = npy(np.asarray(value))
+        return {"array": name}
+
+    return {name: entry(each) for name, each in tree.items()}, files
+
+
+def nir_graphs(folder: Path) -> Parser:
+    """NIR graphs of every node, and of our own neuron, as they come out of HDF5 files."""
+    rng = np.random.default_rng(4)
+
+    def node(kind: str, **parameters: Any) -> dict[str, Any]:
+        return {"type": kind, **parameters}
+
+    ones = np.ones(4)
+    lif = node("LIF", tau=ones * 1e-3, r=ones * 10, v_leak=ones * 0, v_threshold=ones)
+    graph = node("NIRGraph", nodes={
+        "in": node("Input", shape=np.array([3])), "w": node("Linear", weight=rng.normal(0.3, 0.4, (4, 3))),
+        "lif": lif, "rec": node("Affine", weight=rng.normal(0, 0.1, (4, 4)), bias=ones * 0.01),
+        "wait": node("Delay", delay=ones * 1e-4), "scale": node("Scale", scale=ones),
+        "flat": node("Flatten", start_dim=np.array(0), end_dim=np.array(-1)), "last": lif,
+        "out": node("Output", shape=np.array([4]))},
+        edges=[("in", "w"), ("w", "lif"), ("lif", "rec"), ("rec", "lif"), ("lif", "wait"),
+               ("wait", "scale"), ("scale", "flat"), ("flat", "last"), ("last", "out")])
+    others = node("NIRGraph", nodes={
+        "in": node("Input", shape=np.array([4])), "if": node("IF", r=ones * 1e4, v_threshold=ones),
+        "cuba": node("CubaLIF", tau_syn=ones * 1e-3, tau_mem=ones * 1e-3, r=ones, v_leak=ones * 0,
+                     v_threshold=ones, w_in=ones), "step": node("Threshold", threshold=ones),
+        "li": node("LI", tau=ones * 1e-3, r=ones, v_leak=ones * 0),
+        "out": node("Output", shape=np.array([4]))},
+        edges=[("in", "if"), ("if", "cuba"), ("cuba", "step"), ("step", "li"), ("li", "out")])
+    memristors = network(np.random.default_rng(1))
+    own = node("NIRGraph", nodes={
+        "input": node("Input", shape=np.array([6])), "output": node("Output", shape=np.array([9])),
+        "weights": node("Linear", weight=memristors.scale_V * np.ones((9, 6)),
+                        metadata={"block": np.array([0, 0, 6, 9])}),
+        "neurons": node("Memristor1M1T1R", device=json.dumps(asdict(memristors.device)),
+                        dt_s=np.array(DT_S), scale_V=np.array(memristors.scale_V),
+                        output=json.dumps({"neurons": [1], "labels": ["a"]}), info="{}",
+                        mismatch_growth=np.ones(9), mismatch_gap=np.zeros(9), mismatch_rc=np.ones(9))},
+        edges=[("input", "weights"), ("weights", "neurons"), ("neurons", "output")])
+    trees = [nir_tree({"version": "1", "node": root}) for root in (graph, others, own)]
+    contents = {zipped(random.Random(0), {"index.json": json.dumps(index).encode(), **files}):
+                (index, files) for index, files in trees}
+
+    def mutate(rng: random.Random, data: bytes) -> bytes:
+        index, files = contents[data]
+        index, files = copy.deepcopy(index), dict(files)
+        if rng.random() < 0.5:
+            name = rng.choice(list(files))
+            files[name] = odd_npy(rng, files[name])
+        else:
+            index = odd_json(rng, index)
+        return zipped(rng, {"index.json": json.dumps(index).encode(), **files})
+
+    def parse(data: bytes) -> object:
+        root = nir_file.root_of(nir_file.tree_of(data, "fuzz.nir"), "fuzz.nir")
+        if not nir_memristor.holds_memristors(root):
+            simulate(Graph.of(root), np.ones((3, Graph.of(root).width), bool), 1e-4)
+        if zlib.crc32(data) % 20 and root["nodes"].keys() & {"if"}:
+            return None
+        return Network.from_nir(root, dt_s=1e-4, sample=np.ones((3, 3), bool))
+
+    return Parser(list(contents), mutate, parse, (InputError, DeviceError))
+
+
+def hdf5(folder: Path) -> Parser:
+    """HDF5 files as they are: what their library does stays in a process of its own."""
+    path, good = folder / "fuzz.nir", folder / "good.nir"
+    network(np.random.default_rng(1)).save(good)
+
+    def parse(data: bytes) -> object:
+        path.write_bytes(data)
+        return nir_file.read_hdf5(path)
+
+    return Parser([good.read_bytes()], mutated, parse, (InputError,))
 
 
 def recordings(folder: Path) -> Parser:
@@ -606,7 +701,11 @@ def manifests(folder: Path) -> Parser:
 PARSERS: dict[str, Callable[[Path], Parser]] = {
     "frames": frames, "hello": hellos, "reports": reports, "networks": networks,
     "spikes": spike_files, "recordings": recordings, "devices": devices,
-    "compact": compact_devices, "tables": tables, "builds": manifests}
+    "compact": compact_devices, "tables": tables, "builds": manifests, "nir": nir_graphs,
+    "hdf5": hdf5}
+
+#: Of those that start a process for each input, one of so many is run unless one alone is asked for.
+SPARSE = {"hdf5": 200}
 
 
 # --------------------------------------------------------------------------------------- runner --
@@ -740,7 +839,8 @@ def guarded(names: list[str], inputs: int, seed: int, only: int | None = None,
                                          ) as folder, warnings.catch_warnings():
             warnings.simplefilter("error")
             for name in names:
-                yield stretch(name, inputs, seed, Path(folder), only, keep,
+                share = 1 if len(names) == 1 else SPARSE.get(name, 1)
+                yield stretch(name, -(-inputs // share), seed, Path(folder), only, keep,
                               lambda done, name=name: progress(name, done))
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)

@@ -69,6 +69,7 @@ def _build() -> argparse.ArgumentParser:
         verb_device,
         verb_doctor,
         verb_flash,
+        verb_import,
         verb_info,
         verb_list,
         verb_loopback,
@@ -77,7 +78,7 @@ def _build() -> argparse.ArgumentParser:
         verb_serve,
         verb_verify,
     )
-    for module in (verb_list, verb_info, verb_demo, verb_run, verb_replay, verb_verify,
+    for module in (verb_list, verb_info, verb_demo, verb_import, verb_run, verb_replay, verb_verify,
                    verb_characterize, verb_device, verb_build, verb_flash, verb_loopback, verb_serve,
                    verb_doctor):
         module.add(verbs)

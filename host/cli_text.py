@@ -25,10 +25,12 @@ def result_lines(result: Result) -> list[str]:
         ("ticks", f"{result.ticks:,} of {result.spikes.dt_s:g} s in {result.wall_s:.3g} s, "
                   f"{result.ticks / max(result.wall_s, 1e-9):,.0f} ticks/s"),
         ("spikes", f"{result.spikes.count:,}"),
-        *result.estimate.lines(),
+        *([] if result.estimate is None else result.estimate.lines()),
         *([] if faults is None else [("faults", str(faults))]),
         *([("jitter", "residues drawn from 0 to "
             f"{result.network.device.residue_jitter:g}")] if result.jitter else []),
+        *([] if result.clipped_drives is None else [(
+            "drives clipped", f"{result.clipped_drives:,}, of LIF neurons in their steps")]),
         ("lost or late", ", ".join(f"{k} {v}" for k, v in result.losses.items()) or "nothing"),
         *result.timing.lines(),
         ("counters", ", ".join(f"{k} {v:,}" for k, v in nonzero.items()) or "all zero"),

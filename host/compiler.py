@@ -102,7 +102,8 @@ def compile(network: Network, shape: CoreShape) -> Compiled:
     """
     placement = place(network, shape)
     groups = int(placement.neurons.max()) // shape.lanes + 1
-    common = coefficients(network.device, network.dt_s)
+    common = coefficients(network.device, network.dt_s) if network.lif is None \
+        else network.lif.coefficients()
     packed, saturated = _coefficients(network, placement, groups * shape.lanes)
     weights, fanout = _memories(placement, shape)
     state = np.zeros((groups * shape.lanes, 3), np.uint16)
@@ -129,6 +130,11 @@ def _pack(values: dict[str, NDArray[np.int64] | int], fields: tuple[tuple[str, i
 
 def _coefficients(network: Network, placement: Placement,
                   count: int) -> tuple[NDArray[np.uint32], int]:
+    packed = np.zeros(count, np.uint32)
+    if (lif := network.lif) is not None:
+        packed[placement.neurons] = _pack(
+            {"kg": lif.kg, "mu": lif.mu, "theta": lif.theta}, wire.COEFFICIENT)
+        return packed, 0
     devices = Devices.of(network)
     nominal = coefficients(network.device, network.dt_s).mu
     values, which = np.unique(devices.r_control_ohm, return_inverse=True)
@@ -142,7 +148,6 @@ def _coefficients(network: Network, placement: Placement,
     saturated = int((beyond & ~devices.stuck_on).sum())
     theta = np.where(devices.stuck_on, fmt.THETA_STUCK, np.clip(theta, -theta_max, theta_max))
     # A place that holds no neuron cannot grow a filament, so it stays silent whatever arrives.
-    packed = np.zeros(count, np.uint32)
     packed[placement.neurons] = _pack(
         {"kg": kg[which], "mu": np.clip(mu, 0, mu_max), "theta": theta}, wire.COEFFICIENT)
     return packed, saturated
@@ -180,7 +185,8 @@ def _report(network: Network, image: Image, placement: Placement, saturated: int
         negative[target] -= np.minimum(weights, 0).sum(axis=0)
     largest = int(max(positive.max(), negative.max()))
     threshold_V = network.device.threshold_V()
-    unreachable = int((positive * network.scale_V < threshold_V).sum())
+    unreachable = 0 if network.lif is not None \
+        else int((positive * network.scale_V < threshold_V).sum())
     clipped = int(network.metadata.get("clipped_weights", 0))
     every = [rows for rows in (*placement.input_rows, *placement.neuron_rows)]
     words_busiest = sum(len(row[2]) for rows in every for row in rows) // image.shape.lanes

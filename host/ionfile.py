@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ionspike.host import npy
 from ionspike.host.ageing import Faults
 from ionspike.host.errors import InputError
+from ionspike.host.lif_cells import LifCells
 from ionspike.host.mismatch import Mismatch
 from ionspike.spec.device import Device, DeviceError
 from ionspike.spec.strict_json import parse, shown
@@ -27,14 +28,15 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "VERSION", "dump", "load", "load_bytes", "save"]
 
-FORMAT, VERSION = "ionspike network", 2
-#: Version 1 knew no faults.
-_READS = (1, 2)
+FORMAT, VERSION = "ionspike network", 3
+#: Version 1 knew no faults, version 2 no LIF neurons.
+_READS = (1, 2, 3)
 _HEADER = "header.json"
 #: More than the largest core can hold, many times over; what claims more is no network.
 _MOST_BYTES = 1 << 28
 _MISMATCH = ("growth", "gap", "rc")
 _FAULTS = ("stuck_on", "stuck_off", "growth", "gap")
+_LIF = ("kg", "mu", "theta")
 
 
 def save(network: "Network", path: str | Path) -> None:
@@ -65,6 +67,8 @@ def dump(network: "Network") -> bytes:
         arrays |= {f"mismatch_{name}": getattr(network.mismatch, name) for name in _MISMATCH}
     if network.faults is not None:
         arrays |= {f"faults_{name}": getattr(network.faults, name) for name in _FAULTS}
+    if network.lif is not None:
+        arrays |= {f"lif_{name}": getattr(network.lif, name) for name in _LIF}
     projections = []
     for k, p in enumerate(network.projections):
         arrays[f"weights_{k}"] = p.weights
@@ -75,7 +79,8 @@ def dump(network: "Network") -> bytes:
         "format": FORMAT, "version": VERSION, "device": asdict(network.device),
         "dt_s": network.dt_s, "inputs": network.inputs, "neurons": network.neurons,
         "scale_V": network.scale_V, "projections": projections, "labels": list(network.labels),
-        "metadata": network.metadata}
+        "metadata": network.metadata,
+        "lif": None if network.lif is None else network.lif.common()}
     try:
         header["sha256"] = _checksum(header, files)
         text = json.dumps(header, indent=1, sort_keys=True, allow_nan=False)
@@ -134,12 +139,16 @@ def load_bytes(content: bytes, where: str) -> "Network":
             if "mismatch_growth" in arrays else None
         faults = Faults(header["neurons"], *(arrays[f"faults_{name}"] for name in _FAULTS)) \
             if "faults_growth" in arrays else None
+        common = header.get("lif")
+        lif = None if common is None else LifCells(
+            arrays["lif_kg"], arrays["lif_mu"], arrays["lif_theta"], common["registers"],
+            common["ticks_per_step"])
         return Network(
             device=Device(**header["device"]), dt_s=header["dt_s"], inputs=header["inputs"],
             neurons=header["neurons"], projections=projections, scale_V=header["scale_V"],
             r_control_ohm=arrays.get("r_control_ohm"), mismatch=mismatch,
             outputs=arrays["outputs"], labels=tuple(header["labels"]),
-            state=arrays.get("state"), metadata=header["metadata"], faults=faults)
+            state=arrays.get("state"), metadata=header["metadata"], faults=faults, lif=lif)
     except (InputError, DeviceError) as error:
         raise InputError(f"{where}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:

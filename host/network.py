@@ -9,9 +9,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ionspike.host.ageing import Faults
 from ionspike.host.errors import InputError
+from ionspike.host.lif_cells import LifCells
 from ionspike.host.mismatch import Mismatch
 from ionspike.spec import formats as fmt
 from ionspike.spec.device import Device
+from ionspike.spec.lif import Reset
 from ionspike.spec.strict_json import shown
 
 __all__ = ["Network", "Projection"]
@@ -77,6 +79,7 @@ class Network:
     r_control_ohm : float64 ``[neurons]``, control resistors; without it, the device's.
     mismatch : how the devices differ; without it, they do not.
     faults : what has become of them, see :meth:`with_faults`.
+    lif : of a network whose neurons are no devices, but LIF neurons: docs/nir.md.
     outputs : indices of the neurons whose spikes are the answer; without it, all.
     labels : names of the outputs.
     state : uint16 ``[neurons, 3]``, the state a run begins from, see ``wire.STATE``.
@@ -101,6 +104,7 @@ class Network:
     state: NDArray[np.uint16] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     faults: Faults | None = None
+    lif: LifCells | None = None
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:
@@ -132,6 +136,13 @@ class Network:
             if value is not None and len(value) != self.neurons:
                 raise InputError(f"{name} is of {len(value)} neurons, the network has "
                                  f"{self.neurons}")
+        if self.lif is not None:
+            if len(self.lif) != self.neurons:
+                raise InputError(f"lif is of {len(self.lif)} neurons, the network has "
+                                 f"{self.neurons}")
+            for name in ("r_control_ohm", "mismatch", "faults"):
+                if getattr(self, name) is not None:
+                    raise InputError(f"{name} is of devices, and LIF neurons are none")
         outputs = np.arange(self.neurons) if self.outputs is None else np.asarray(self.outputs)
         if not outputs.size:
             outputs = outputs.astype(np.int64)
@@ -176,6 +187,16 @@ class Network:
     def scale(self) -> int:
         """``scale_V`` as the register holds it."""
         return round(self.scale_V / _SCALE_STEP_V)
+
+    @property
+    def ticks_per_step(self) -> int:
+        """Ticks that a step of the inputs takes; 1 but for LIF neurons."""
+        return 1 if self.lif is None else self.lif.ticks_per_step
+
+    @property
+    def step_s(self) -> float:
+        """Seconds per step of the inputs."""
+        return self.dt_s * self.ticks_per_step
 
     @property
     def synapses(self) -> int:
@@ -230,12 +251,31 @@ class Network:
                               **rest)
 
     def save(self, path: str | Path) -> None:
-        """Write a ``.ion`` file; see :mod:`ionspike.host.ionfile`."""
-        from ionspike.host.ionfile import save
-        save(self, path)
+        """Write a ``.ion`` file, or with that ending a ``.nir`` file, whose neurons are our own."""
+        if Path(path).suffix == ".nir":
+            from ionspike.host.nir_memristor import export
+            export(self, path)
+        else:
+            from ionspike.host.ionfile import save
+            save(self, path)
 
     @classmethod
     def load(cls, path: str | Path) -> "Network":
         """Read a ``.ion`` file; InputError says what is wrong with it."""
         from ionspike.host.ionfile import load
         return load(path)
+
+    @classmethod
+    def from_nir(cls, graph: Any, *, dt_s: float | None = None, reset: Reset = "zero",
+                 sample: ArrayLike | None = None) -> "Network":
+        """From a ``.nir`` file or a ``nir.NIRGraph``: docs/nir.md.
+
+        Parameters
+        ----------
+        graph : of LIF neurons, or of our own, which need none of the others.
+        dt_s : seconds per step.
+        reset : ``zero`` or ``subtract``.
+        sample : typical inputs, ``[steps, inputs]`` of 0 and 1; without it, random ones.
+        """
+        from ionspike.host.nir_import import imported
+        return imported(graph, dt_s=dt_s, reset=reset, sample=sample).network

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ionspike.host.clipping import clipped_drives
 from ionspike.host.errors import InputError
 from ionspike.host.estimate import Estimate, estimate
 from ionspike.host.network import Network
@@ -135,13 +136,23 @@ class Result:
         return int(np.argmax(counts))
 
     @cached_property
-    def estimate(self) -> Estimate:
-        """Energy and area of the emulated chip for this run; see :class:`Estimate`.
+    def estimate(self) -> Estimate | None:
+        """Energy and area of the emulated chip for this run; see :class:`Estimate`. None for LIF
+        neurons, which stand for no chip.
 
         Calculated tick by tick when it, or a summary, is first asked for; on the golden model that
         takes about half as long as the run.
         """
+        if self.network.lif is not None:
+            return None
         return estimate(self.network, self.inputs, self.spikes, self.initial_state)
+
+    @cached_property
+    def clipped_drives(self) -> int | None:
+        """Of LIF neurons, how often more arrived in a step than their drives hold; else None."""
+        if self.network.lif is None:
+            return None
+        return clipped_drives(self.network, self.inputs, self.spikes, self.first_tick)
 
     def summary(self) -> dict[str, Any]:
         """All but the arrays, as JSON holds it."""
@@ -155,8 +166,9 @@ class Result:
             "link": self.link,
             "versions": self.versions, "image_digest": self.image_digest, "build": self.build,
             "wall_s": round(self.wall_s, 6), "jitter": self.jitter,
+            "clipped_drives": self.clipped_drives,
             "faults": None if faults is None else faults.summary(),
-            "estimate": self.estimate.to_json()}
+            "estimate": None if self.estimate is None else self.estimate.to_json()}
 
     def save(self, path: str | Path) -> None:
         """Write ``.npz``: ``tick``, ``index``, ``ticks``, ``width``, ``dt_s`` of the spikes, the

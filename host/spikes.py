@@ -138,18 +138,22 @@ class Spikes:
                                t_s=_finite(events["t"], "event t") * 1e-6)
 
     def save(self, path: str | Path) -> None:
-        """To ``.npz`` (with dt_s) or ``.npy`` (the raster alone)."""
+        """To ``.npz`` (with dt_s), ``.npy`` (the raster alone) or ``.h5`` (NIRData)."""
         path = Path(path)
+        if path.suffix == ".h5":
+            from ionspike.host.nir_data import write_data
+            write_data(self, path)
+            return
         if path.suffix == ".npy":
             np.save(path, self.raster, allow_pickle=False)
         elif path.suffix == ".npz":
             np.savez_compressed(path, raster=self.raster, dt_s=np.float64(self.dt_s))
         else:
-            raise InputError(f"{path}: spikes are written as .npy or .npz")
+            raise InputError(f"{path}: spikes are written as .npy, .npz or .h5")
 
     @classmethod
     def load(cls, path: str | Path, *, dt_s: float, width: int | None = None) -> "Spikes":
-        """From ``.npy`` or ``.npz``.
+        """From ``.npy`` or ``.npz``; from ``.h5``, NIRData of one node.
 
         What is read: a raster ``[T, N]``, alone or as ``raster``; a structured array with ``t``
         and ``x``, alone or as ``events``; or ``index`` with ``t_s`` or ``tick``. ``ticks`` and
@@ -166,6 +170,9 @@ class Spikes:
             For a file that cannot be read, is truncated, or says something else.
         """
         path = Path(path)
+        if path.suffix == ".h5":
+            from ionspike.host.nir_data import read_data
+            return read_data(path, dt_s=dt_s)
         content = _read(path)
         if "dt_s" in content:
             said = content["dt_s"]
@@ -193,7 +200,7 @@ class Spikes:
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
     if path.suffix not in (".npy", ".npz"):
-        raise InputError(f"{path}: spikes are read from .npy and .npz files")
+        raise InputError(f"{path}: spikes are read from .npy, .npz and .h5 files")
     try:
         data = path.read_bytes()
         if not data.startswith(b"PK"):

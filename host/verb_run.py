@@ -11,7 +11,7 @@ from ionspike.host.console import Bar, emit, note
 from ionspike.host.errors import InputError, LossError
 from ionspike.host.network import Network
 from ionspike.host.recorder import check_file as check_recording
-from ionspike.host.spikes import Spikes
+from ionspike.host.steps import load_input
 from ionspike.host.waves import DEFAULT_NEURONS, check_file
 from ionspike.spec.wire import Policy
 
@@ -22,7 +22,7 @@ def add(verbs: Any) -> None:
     parser = verb(verbs, "run", _run, "Run a network on spikes from a file.")
     parser.add_argument("network", metavar="NET.ion")
     parser.add_argument("--input", required=True, metavar="FILE",
-                        help=".npy or .npz: a raster [T, inputs], events with t (us) and x, or "
+                        help=".npy, .npz or NIRData: a raster [T, inputs], events with t (us) and x, or "
                              "index with t_s or tick")
     parser.add_argument("--output", metavar="FILE.npz", help="where spikes, probes, digests, the "
                         "final state and the counters go")
@@ -59,7 +59,7 @@ def add(verbs: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     network = Network.load(arguments.network)
-    spikes = Spikes.load(arguments.input, dt_s=network.dt_s, width=network.inputs)
+    spikes = load_input(arguments.input, network)
     probes = _numbers("--probe", arguments.probe)
     neurons = probes or None
     if arguments.waves_neurons is not None:
@@ -110,6 +110,9 @@ def _run(arguments: argparse.Namespace) -> int:
             note(f"warning: the waves end after {written['changes']:,} changes; bound them with "
                  f"--waves-ticks or --waves-neurons")
     emit(facts, lines, arguments.json)
+    if result.clipped_drives:
+        note(f"warning: {result.clipped_drives:,} times more arrived than a LIF neuron's drive holds; "
+             f"import the network with a sample that has such inputs")
     if result.losses:
         told = "data were lost or late: " + ", ".join(
             f"{name} {n}" for name, n in result.losses.items())

@@ -11,7 +11,7 @@ from ionspike.host.compiler import compile
 from ionspike.host.console import Bar, emit, note, table
 from ionspike.host.errors import InputError, LossError
 from ionspike.host.network import Network
-from ionspike.host.spikes import Spikes
+from ionspike.host.steps import load_input
 from ionspike.host.verify import verify
 
 __all__ = ["add"]
@@ -38,7 +38,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         cases = None
         if arguments.network is not None:
             network = Network.load(arguments.network)
-            spikes = Spikes.load(arguments.input, dt_s=network.dt_s, width=network.inputs)
+            spikes = load_input(arguments.input, network)
             cases = [Case(compile(network, board.shape), spikes, arguments.seed)]
         done = verify(board, ticks=arguments.ticks, seed=arguments.seed, cases=cases,
                       progress=bar)

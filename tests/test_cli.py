@@ -175,7 +175,7 @@ def write_bad(name):
     ("net.ion", "grey.npy", "raster must hold 0 and 1 only; tick 0, channel 0 is 0.5"),
     ("net.ion", "nan.npz", "event time t_s must be finite and not negative; entry 0 is nan"),
     ("net.ion", "beyond.npz", "event index 12 is out of range: there are 12 channels, 0 to 11"),
-    ("net.ion", "in.csv", "in.csv: spikes are read from .npy and .npz files"),
+    ("net.ion", "in.csv", "in.csv: spikes are read from .npy, .npz and .h5 files"),
 ])
 def test_bad_input_is_one_line_and_two(files, cli, net, given, message):
     for name in (net, given):

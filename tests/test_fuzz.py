@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import require_package
 from nets import DT_S, SHAPE, network
 
 from ionspike.boards import flash
@@ -30,7 +31,8 @@ from ionspike.spec.strict_json import parse
 FUZZ = runpy.run_path(str(Path(__file__).parent.parent / "benchmarks" / "fuzz.py"))
 #: A few seconds in all; `python benchmarks/fuzz.py --inputs 1000000` is the long run.
 INPUTS = {"frames": 4000, "reports": 2000, "networks": 300, "spikes": 600, "recordings": 500,
-          "hello": 600, "devices": 2000, "compact": 2000, "tables": 1000, "builds": 2000}
+          "hello": 600, "devices": 2000, "compact": 2000, "tables": 1000, "builds": 2000,
+          "nir": 600, "hdf5": 20}
 
 
 def test_every_parser_has_a_run():
@@ -39,6 +41,8 @@ def test_every_parser_has_a_run():
 
 @pytest.mark.parametrize("name", INPUTS)
 def test_parsers_refuse_what_they_do_not_take(name):
+    if name == "hdf5":
+        require_package("nir", "nir")
     report, = FUZZ["guarded"]([name], INPUTS[name], 1)
     assert list(report.failures.values()) == []
     # What the inputs reached: both ways out.
@@ -186,7 +190,7 @@ def changed_network(**changes):
     ({"outputs": np.array([1j])}, "outputs must be numbers, not complex128"),
     ({"mismatch_gap": np.zeros(20, complex)}, "mismatch_gap must be numbers, not complex128"),
     ({"weights_0": np.array([["a"]])}, "weights_0 must be numbers, not <U1"),
-    ({"version": "a\nb"}, r"format version 'a\\nb'; this ionspike reads up to 2"),
+    ({"version": "a\nb"}, r"format version 'a\\nb'; this ionspike reads up to 3"),
     ({"metadata": 5}, "metadata must be a dict"),
     ({"metadata": {"clipped_weights": "x"}}, "metadata must be a dict, clipped_weights a number"),
     ({"labels": [1] * 20}, "labels must be words"), ({"dt_s": 10 ** 400}, "not a network"),

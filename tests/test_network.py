@@ -72,10 +72,10 @@ def test_other_files_are_refused(tmp_path):
 
 def test_a_later_version_is_named(tmp_path, monkeypatch):
     from ionspike.host import ionfile
-    monkeypatch.setattr(ionfile, "VERSION", 3)
+    monkeypatch.setattr(ionfile, "VERSION", 4)
     network().save(tmp_path / "a.ion")
     monkeypatch.undo()
-    with pytest.raises(InputError, match="format version 3; this ionspike reads up to 2"):
+    with pytest.raises(InputError, match="format version 4; this ionspike reads up to 3"):
         Network.load(tmp_path / "a.ion")
 
 

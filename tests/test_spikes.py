@@ -115,7 +115,7 @@ def test_bad_files_are_named(tmp_path):
                        ("pickled.npy", "not a readable .npy file"), ("empty.npy", "truncated"),
                        ("text.npz", "not a readable .npz file"), ("none.npy", "no such file"),
                        ("other.npz", "holds a; spikes are raster, events, or index with t_s"),
-                       ("good.csv", "spikes are read from .npy and .npz files")]:
+                       ("good.csv", "spikes are read from .npy, .npz and .h5 files")]:
         with pytest.raises(InputError) as error:
             Spikes.load(tmp_path / name, dt_s=1e-3)
         assert str(tmp_path / name) in str(error.value) and part in str(error.value)
