@@ -75,7 +75,7 @@ BOARDS = {facts.name: facts for facts in (
         _HX8K, (_ICEPROG, ("openFPGALoader", "-b", "ice40_generic", "{bitstream}")), "0403:6010",
         "FT2232H, channel B: pins B10 (in) and B12 (out)"),
     BoardFacts(
-        "ulx3s_25f", "ULX3S 25F", Board.ULX3S, "ecp5", "25k", 60_000_000, _25F, _ULX3S_FLASH,
+        "ulx3s_25f", "ULX3S 25F", Board.ULX3S, "ecp5", "25k", 45_000_000, _25F, _ULX3S_FLASH,
         "0403:6015", "FT231X: pins M1 (in) and L4 (out)", "ulx3s:Platform25F"),
     BoardFacts(
         "ulx3s_85f", "ULX3S 85F", Board.ULX3S, "ecp5", "85k", 60_000_000, _85F, _ULX3S_FLASH,
