@@ -113,7 +113,7 @@ def _train(arguments: argparse.Namespace) -> int:
         "core": {"neurons": shape.neurons, "inputs": shape.inputs,
                  "weights": shape.words * shape.lanes},
         "seed": arguments.seed, "epochs": arguments.epochs, "losses": losses, "on": where,
-        "compiled": any(steps.is_compiled for steps in net._steps.values()), "train_s": train_s,
+        "compiled": net.is_compiled, "train_s": train_s,
         "chance": 1 / len(events.classes), "float": floating, "bit_exact": exact,
         "lfsr_seeds": list(_SEEDS)}
     emit(facts, table([

@@ -12,18 +12,19 @@ from ionspike.spec.shape import DEFAULT_SHAPE
 torch = pytest.importorskip("torch", reason="not installed: torch (pip install torch)")
 
 from ionspike.train import neuron, steps  # noqa: E402
+from ionspike.train.properties import PROPERTIES, without  # noqa: E402
 from ionspike.train.recurrent import Recurrent  # noqa: E402
 from ionspike.train.unroll import Unroll  # noqa: E402
 
 DT_S = 1e-3
 SILENT = {"sigma1": 0.0, "residue_noise": 0.0}
+DEVICE = Device.load("zhao2025_ms").with_(r_control_ohm=200e6)
 
 
-def recurrent(hidden=(24, 16), outputs=8, inputs=12, seed=1, compiled=False, device=None, **changes):
+def recurrent(hidden=(24, 16), outputs=8, inputs=12, seed=1, compiled=False, device=DEVICE, **changes):
     """A network with devices of many kinds."""
     generator = torch.Generator().manual_seed(seed)
-    device = Device.load("zhao2025_ms").with_(r_control_ohm=200e6, **changes) if device is None else device
-    model = Recurrent(device, DT_S, inputs, hidden, outputs,
+    model = Recurrent(device.with_(**changes), DT_S, inputs, hidden, outputs,
                       scale_V=4096 * 2.0**-19, spread_V=0.25, mean_V=0.3, recurrent_V=0.15,
                       generator=generator, compiled=compiled)
     with torch.no_grad():
@@ -132,7 +133,8 @@ def exported(model):
     return model.network(tuple(str(k // 2) for k in range(model.outputs)), {})
 
 
-@pytest.mark.parametrize("changes", [{}, {"gap": -0.05}])
+@pytest.mark.parametrize("changes", [{}, {"gap": -0.05}, *(
+    {"device": without(DEVICE, name)} for name in PROPERTIES if name != "cascade")])
 def test_golden_model_has_the_float_models_coefficients_and_nearly_its_spikes(changes):
     model, x = recurrent(**SILENT, **changes), stimulus(batch=64)
     network = exported(model)
@@ -147,11 +149,11 @@ def test_golden_model_has_the_float_models_coefficients_and_nearly_its_spikes(ch
         drive[1:, :, block.target] += torch.from_numpy(exact[:-1, :, block.source]).float() @ w
     alone = Unroll.apply(drive, model.kg(), model.growth(), torch.full((model.neurons,), model.limit),
                          model.table, model._steps[False], (), None).detach().numpy() > 0
-    assert 0.02 < exact.mean() < 0.3 and (exact.mean((0, 1)) > 0).mean() > 0.8
+    assert 0.02 < exact.mean() < 0.3 and (exact.mean((0, 1)) > 0).mean() > 0.5
     assert (exact == alone).all(axis=0).mean() > 0.98
     # And all of them together, where a spike that rounding has moved moves others.
     together = model(x).detach().numpy() > 0
-    assert (exact == together).mean() > 0.97
+    assert (exact == together).mean() > 0.98
     assert np.abs(exact.mean((0, 1)) - together.mean((0, 1))).mean() < 0.02 * exact.mean()
 
 

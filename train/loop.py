@@ -31,6 +31,7 @@ class Training(nn.Module):
 
     def __init__(self, settings: Settings, events: Events, seed: int, compiled: bool | None = None):
         super().__init__()
+        seed %= 1 << 64
         generator = torch.Generator().manual_seed(seed)
         classes = len(events.classes)
         self.settings, self.events, self.seed, self.classes = settings, events, seed, classes
@@ -88,7 +89,7 @@ class Training(nn.Module):
         device = self.network.device
         if not device.sigma1 and not device.residue_noise:
             return None
-        drawn = np.random.default_rng([self.seed % (1 << 64), *words]).integers(1 << 62)
+        drawn = np.random.default_rng([self.seed, *words]).integers(1 << 62)
         return torch.Generator(self.device).manual_seed(int(drawn))
 
 
@@ -124,7 +125,7 @@ def train(training: Training, chosen: NDArray[np.int64], epochs: int, *,
         losses = _resume(training, optimiser, keep, kind)
     labels = torch.from_numpy(training.events.labels)
     for epoch in range(len(losses), epochs):
-        rng = np.random.default_rng([training.seed % (1 << 64), epoch])
+        rng = np.random.default_rng([training.seed, epoch])
         order = rng.permutation(chosen)
         total = 0.0
         for batch in range(batches):

@@ -86,6 +86,10 @@ class Recurrent(nn.Module):
         self.limit = layer.limit
         self._steps = {noisy: Steps(layer, noisy, compiled) for noisy in (False, True)}
 
+    @property
+    def is_compiled(self) -> bool:
+        return any(steps.is_compiled for steps in self._steps.values())
+
     def kg(self) -> Tensor:
         """``[neurons]``, on the core's grid."""
         low = _KG_MIN if self.gates.requires_grad else _KG

@@ -23,7 +23,7 @@ class Unroll(torch.autograd.Function):
     """Spikes ``[ticks, batch, neurons]`` of a drive of that shape, from rest.
 
     In tick t a neuron's drive is the given one and what the spikes of tick t - 1 add through the
-    blocks. Autograd would keep some thirty tensors of every tick; this keeps five.
+    blocks. Autograd would keep some thirty tensors of every tick; this keeps six.
 
     Parameters
     ----------
