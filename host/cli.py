@@ -76,10 +76,11 @@ def _build() -> argparse.ArgumentParser:
         verb_replay,
         verb_run,
         verb_serve,
+        verb_train,
         verb_verify,
     )
     for module in (verb_list, verb_info, verb_demo, verb_import, verb_run, verb_replay, verb_verify,
                    verb_characterize, verb_device, verb_build, verb_flash, verb_loopback, verb_serve,
-                   verb_doctor):
+                   verb_train, verb_doctor):
         module.add(verbs)
     return parser

@@ -1,34 +1,93 @@
-"""Bit-exact accuracy of a network, on the golden model; needs no torch."""
+"""Answers of a network on the bit-exact golden model; needs no torch."""
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ionspike.host.board import Board
 from ionspike.host.compiler import compile
 from ionspike.host.demo import encode
+from ionspike.host.errors import InputError
 from ionspike.host.network import Network
 from ionspike.host.seeds import lfsr_state
+from ionspike.host.spikes import Spikes
 from ionspike.sim.model import Model
-from ionspike.spec.shape import DEFAULT_SHAPE
+from ionspike.spec.shape import DEFAULT_SHAPE, CoreShape
 
-__all__ = ["accuracy", "answers"]
+__all__ = ["accuracy", "answers", "different", "read", "shape_for"]
+
+#: Items side by side: what a tick touches of them stays in the cache.
+_SIDE_BY_SIDE = 128
 
 
 def answers(network: Network, images: NDArray[np.uint8], seed: int) -> NDArray[np.int64]:
-    """The class each image ``[images, pixels]`` is read as.
+    """The class each image ``[images, pixels]`` is read as; see :func:`read`."""
+    return read(network, np.stack([item.raster for item in encode(network, images)]), seed)
 
-    Image k runs from rest with the seed ``seed + k``. As for ``Result.answer``, the class whose
+
+def read(network: Network, raster: NDArray[np.bool_], seed: int,
+         shape: CoreShape = DEFAULT_SHAPE) -> NDArray[np.int64]:
+    """The class each item ``[items, ticks, inputs]`` is read as.
+
+    Item k runs from rest with the seed ``seed + k``. As for ``Result.answer``, the class whose
     outputs fired most wins, the first of several.
     """
-    compiled = compile(network, DEFAULT_SHAPE)
-    raster = compiled.to_board(np.stack([item.raster for item in encode(network, images)]))
-    model = Model(compiled.image, [lfsr_state(seed + k) for k in range(len(images))])
-    spikes = model.run(raster)[..., compiled.neuron_slots[network.outputs]]
+    compiled = compile(network, shape)
+    outputs = compiled.neuron_slots[network.outputs]
     classes = list(dict.fromkeys(network.labels))
     member = np.array([[label == name for name in classes] for label in network.labels])
-    return np.argmax(np.count_nonzero(spikes, axis=1) @ member, axis=-1)
+    found = []
+    for start in range(0, len(raster), _SIDE_BY_SIDE):
+        items = compiled.to_board(raster[start:start + _SIDE_BY_SIDE])
+        model = Model(compiled.image, [lfsr_state(seed + start + k) for k in range(len(items))])
+        counts = np.zeros((len(items), len(outputs)), np.int64)
+        for t in range(items.shape[1]):
+            counts += model.step(items[:, t])[:, outputs]
+        found.append(np.argmax(counts @ member, axis=-1))
+    return np.concatenate(found)
 
 
 def accuracy(network: Network, images: NDArray[np.uint8], labels: NDArray[np.uint8],
              seed: int) -> float:
     """Share of right answers."""
     return float(np.mean(answers(network, images, seed) == labels))
+
+
+def different(board: Board, network: Network, raster: NDArray[np.bool_], seed: int) -> list[int]:
+    """Items ``[items, ticks, inputs]`` whose spikes, final state or LFSR on a board are not those of
+    the golden model."""
+    compiled = board.load(network)
+    seeds = [seed + k for k in range(len(raster))]
+    results = board.run_many([Spikes(item, network.dt_s) for item in raster], seeds=seeds)
+    model = Model(compiled.image, [lfsr_state(s) for s in seeds])
+    spikes = model.run(compiled.to_board(raster))[..., compiled.neuron_slots]
+    state = model.state[:, compiled.neuron_slots]
+    return [k for k, result in enumerate(results)
+            if not (np.array_equal(result.spikes.raster, spikes[k])
+                    and result.final_state is not None
+                    and np.array_equal(result.final_state, state[k])
+                    and result.lfsr == int(model.lfsr[k]))]
+
+
+def shape_for(network: Network) -> CoreShape:
+    """The least core that holds a network: the default one, a board's, or one twice as large.
+
+    Raises
+    ------
+    InputError
+        For a network that none holds: what is short in the largest.
+    """
+    from ionspike.boards.table import BOARDS
+    shapes = sorted({facts.shape for facts in BOARDS.values()} - {DEFAULT_SHAPE},
+                    key=lambda shape: shape.words * shape.lanes)
+    largest = replace(shapes[-1], words=2 * shapes[-1].words)
+    shapes = [DEFAULT_SHAPE, *(s for s in shapes if s.words * s.lanes >= network.synapses), largest]
+    for shape in shapes[:-1]:
+        try:
+            compile(network, shape)
+        except InputError:
+            continue
+        return shape
+    compile(network, shapes[-1])
+    return shapes[-1]

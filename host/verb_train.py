@@ -1,0 +1,159 @@
+"""``ionspike train``: a network of memristor neurons from labelled spikes."""
+
+import argparse
+import os
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ionspike.host.arguments import add_json, add_seed, count, verb
+from ionspike.host.console import Bar, emit, note, table
+from ionspike.host.errors import InputError
+
+__all__ = ["add"]
+
+_EPOCHS = 30
+#: Seeds of the bit-exact figures; item k takes the k-th from there on.
+_SEEDS = (0, 10_000, 20_000)
+
+
+def add(verbs: Any) -> None:
+    parser = verb(verbs, "train", _train, "Train a network of memristor neurons, and measure it on "
+                  "the bit-exact golden model.")
+    parser.add_argument("data", metavar="digits|speech|braille|FILE.npz",
+                        help="handwritten digits; SHD-like spoken digits; Braille; or spikes and labels")
+    parser.add_argument("--data", dest="file", metavar="FILE.npz", help="where speech or braille "
+                        "lie; without it, in the folder IONSPIKE_DATA")
+    parser.add_argument("--epochs", type=count, default=_EPOCHS, metavar="N",
+                        help="passes through the data (default %(default)s)")
+    parser.add_argument("--output", metavar="FILE.ion", help="where the network goes; without it, "
+                        "named after the data")
+    parser.add_argument("--hold-out", metavar="G,G,...", help="groups, such as speakers, for "
+                        "validation; without it, two speakers of speech, a fifth of other items")
+    parser.add_argument("--without", metavar="PROPERTY", default="", help="leave out integration "
+                        "(its leak), threshold, cascade, plasticity, refractory or stochasticity")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                        help="another setting: docs/training.md names them; may be repeated")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
+    parser.add_argument("--force", action="store_true", help="begin anew, over a checkpoint")
+    add_seed(parser, "of weights, order, changes and noise (default %(default)s)", 0)
+    add_json(parser)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    try:
+        import torch
+
+        from ionspike.train import settings as presets
+        from ionspike.train.loop import Training, accuracy, train
+    except ImportError as error:
+        raise InputError(f"training needs torch: pip install 'ionspike[train]' ({error})") from None
+    named = {"digits": presets.DIGITS, "speech": presets.SPEECH, "braille": presets.BRAILLE}
+    settings = named.get(arguments.data, presets.FILE)
+    words = arguments.set + ([f"missing={arguments.without}"] if arguments.without else [])
+    settings = settings.changed(words)
+    name = arguments.data if arguments.data in named else Path(arguments.data).stem
+    output = Path(arguments.output or f"{name}.ion")
+    if output.suffix != ".ion" or not output.absolute().parent.is_dir():
+        raise InputError(f"{output}: a network is an .ion file in a folder that exists")
+    keep = output.with_suffix(".checkpoint")
+    if arguments.resume and arguments.force:
+        raise InputError("--resume goes on from a checkpoint and --force begins anew: one of them")
+    if keep.exists() and not (arguments.resume or arguments.force):
+        raise InputError(f"{keep}: is there from a training that has not ended; --resume goes on "
+                         f"from it, --force begins anew")
+
+    torch.set_num_threads(1)    # sums keep their order, whatever the machine
+    events, held_out = _events(arguments)
+    chosen, validation = events.split(held_out)
+    where = "cuda" if torch.cuda.is_available() else "cpu"
+    training = Training(settings, events, arguments.seed).to(where)
+    net = training.network
+    late = events.late(np.concatenate([chosen, validation]), settings.frame)
+    if late:
+        note(f"{late:,} of {len(events.at):,} events come after the last tick and are left out")
+    begun = time.monotonic()
+    with Bar("training", "batches") as bar:
+        def said(epoch: int, loss: float) -> None:
+            note(f"epoch {epoch} of {arguments.epochs}: loss {loss:.3f}, held out "
+                 f"{accuracy(training, validation):.1%} (float)")
+
+        losses = train(training, chosen, arguments.epochs, progress=bar, said=said, keep=keep,
+                       resume=arguments.resume)
+    train_s = time.monotonic() - begun
+
+    from ionspike.train.evaluate import read, shape_for
+    floating = accuracy(training, validation)
+    network = net.network(training.labels, {
+        "title": events.name, "data": events.digest, "licence": events.licence,
+        "seed": arguments.seed, "epochs": arguments.epochs, "held_out": list(held_out),
+        "settings": settings.to_json(), "frame": vars(settings.frame),
+        "versions": {name: version(name) for name in ("torch", "numpy")}})
+    if arguments.data == "digits" and settings.ticks == presets.DIGITS.ticks:
+        from ionspike.train.digit_images import ENCODER
+        network.metadata["encoder"] = ENCODER
+    shape = shape_for(network)
+    raster, labels = events.encode(validation, settings.frame), events.labels[validation]
+    # Labels are the classes' names, in the order of the outputs.
+    exact = [float(np.mean(read(network, raster, seed, shape) == labels)) for seed in _SEEDS]
+    network.metadata["accuracy"] = {"validation": {
+        "items": len(validation), "float": round(floating, 6), "lfsr_seeds": list(_SEEDS),
+        "bit_exact": [round(a, 6) for a in exact]}}
+    network.save(output)
+    if keep.exists():
+        os.remove(keep)
+    facts = {
+        "output": str(output), "data": events.name, "data_digest": events.digest,
+        "items": {"training": len(chosen), "validation": len(validation)}, "late_events": late,
+        "held_out": list(held_out), "classes": len(events.classes), "inputs": network.inputs,
+        "neurons": network.neurons, "synapses": network.synapses, "settings": settings.to_json(),
+        "core": {"neurons": shape.neurons, "inputs": shape.inputs,
+                 "weights": shape.words * shape.lanes},
+        "seed": arguments.seed, "epochs": arguments.epochs, "losses": losses, "on": where,
+        "compiled": net.is_compiled, "train_s": train_s,
+        "chance": 1 / len(events.classes), "float": floating, "bit_exact": exact,
+        "lfsr_seeds": list(_SEEDS)}
+    emit(facts, table([
+        ("data", f"{events.name}: {len(chosen):,} items to train on, {len(validation):,} held out"
+         + (f" (groups {', '.join(map(str, held_out))})" if held_out else "")),
+        ("network", f"{network.inputs} inputs, {network.neurons} memristor neurons, "
+                    f"{network.synapses:,} synapses"),
+        *([("without", settings.missing)] if settings.missing else []),
+        ("trained", f"{arguments.epochs} epochs on {where} in {train_s:.0f} s, seed "
+                    f"{arguments.seed}, loss {losses[0]:.3f} to {losses[-1]:.3f}"),
+        ("float model", f"{floating:.2%} of what was held out; chance is "
+                        f"{1 / len(events.classes):.1%}"),
+        ("bit-exact", ", ".join(f"{a:.2%}" for a in exact)
+         + f" (seeds {', '.join(map(str, _SEEDS))}), mean {np.mean(exact):.2%}"),
+        ("core", f"{shape.neurons} neurons, {shape.inputs} inputs, "
+                 f"{shape.words * shape.lanes:,} weights"),
+        ("written to", output)]), arguments.json)
+    return 0
+
+
+def _events(arguments: argparse.Namespace) -> tuple[Any, tuple[int, ...]]:
+    from ionspike.train import arrays, braille, digit_images, speech
+    held_out: tuple[int, ...] = ()
+    if arguments.hold_out is not None:
+        try:
+            held_out = tuple(int(word) for word in arguments.hold_out.split(","))
+        except ValueError:
+            raise InputError(f"--hold-out takes numbers of groups with commas between, not "
+                             f"{arguments.hold_out!r}") from None
+    if arguments.data == "digits":
+        return digit_images.load(), held_out or (1,)
+    if arguments.data not in ("speech", "braille"):
+        if arguments.file is not None:
+            raise InputError(f"--data says where speech or braille lie; {arguments.data} is a file "
+                             f"already")
+        return arrays.load(Path(arguments.data)), held_out
+    module = speech if arguments.data == "speech" else braille
+    folder = os.environ.get("IONSPIKE_DATA")
+    if arguments.file is None and folder is None:
+        raise InputError(f"{arguments.data} needs {module.FILE}: give it by --data, or its folder "
+                         f"by IONSPIKE_DATA")
+    events = module.load(Path(arguments.file or Path(str(folder)) / module.FILE))
+    return events, held_out or (speech.HELD_OUT if module is speech else ())

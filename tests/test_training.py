@@ -1,0 +1,386 @@
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import require_compiler
+
+from ionspike.host import cli
+from ionspike.host.board import Board
+from ionspike.host.compiler import compile
+from ionspike.host.errors import InputError
+from ionspike.host.network import Network
+from ionspike.spec.coefficients import coefficients
+from ionspike.spec.device import Device
+from ionspike.spec.shape import DEFAULT_SHAPE
+
+torch = pytest.importorskip("torch", reason="not installed: torch (pip install torch)")
+
+from ionspike.train import arrays, braille, checkpoint, speech  # noqa: E402
+from ionspike.train.evaluate import different, read, shape_for  # noqa: E402
+from ionspike.train.events import Augmentation, Events, Frame  # noqa: E402
+from ionspike.train.loop import Training, accuracy, train  # noqa: E402
+from ionspike.train.properties import PROPERTIES, without  # noqa: E402
+from ionspike.train.settings import FILE, Settings  # noqa: E402
+
+TINY = Settings(hidden=(16,), outputs=2, ticks=25, bin_s=1e-3, batch=24, rate=0.03, warm_up=0.05, spread_V=0.3,
+                mean_V=0.25, drop=0.05, time_stretch=0.05)
+
+
+def data(name):
+    """A file of the shared data, or a visible skip."""
+    folder = Path(os.environ.get("IONSPIKE_DATA", Path(__file__).parents[1].parent / "shared" / "data"))
+    if not (folder / name).is_file():
+        pytest.skip(f"no {name} in {folder}: set IONSPIKE_DATA")
+    return folder / name
+
+
+def rasters(items=144, seed=3):
+    """Three classes: which third of twelve channels is lively; groups 0 to 5."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(items) % 3
+    lively = np.arange(12) // 4 == labels[:, None]
+    spikes = rng.random((items, 25, 12)) < np.where(lively, 0.5, 0.08)[:, None]
+    return spikes, labels, np.arange(items) // 3 % 6
+
+
+def events():
+    spikes, labels, groups = rasters()
+    return Events.of_raster("thirds", spikes, 1e-3, labels, ("left", "middle", "right"), groups)
+
+
+def trained(settings=TINY, seed=1, epochs=8, **options):
+    training = Training(settings, events(), seed, compiled=False)
+    chosen, held_out = training.events.split((5,))
+    losses = train(training, chosen, epochs, **options)
+    return training, held_out, losses
+
+
+@pytest.fixture(scope="module")
+def once():
+    torch.set_num_threads(1)
+    return trained()
+
+
+# --------------------------------------------------------------------------------------- data --
+
+def test_events_come_back_as_the_raster_they_were_made_of():
+    spikes, _, _ = rasters()
+    chosen = np.array([7, 2, 99])
+    assert np.array_equal(events().encode(chosen, Frame(25, 1e-3, 1)), spikes[chosen])
+    coarse = events().encode(chosen, Frame(6, 4e-3, 5))
+    expected = spikes[chosen][:, :24, :10].reshape(3, 6, 4, 2, 5).any(axis=(2, 4))
+    assert np.array_equal(coarse, expected)
+    assert events().late(chosen, Frame(6, 4e-3, 5)) == spikes[chosen][:, 24:].sum() > 0
+
+
+def test_augmentation_moves_stretches_and_drops():
+    one = Events.of_raster("one", np.eye(20, dtype=bool)[None].repeat(200, 0), 1e-3,
+                           np.zeros(200, np.int64), ("a", "b"))
+    frame, all_of_it, rng = Frame(40, 1e-3, 1), np.arange(200), np.random.default_rng(1)
+    moved = one.encode(all_of_it, frame, Augmentation(shift=4), rng)
+    first = moved[:, 10].argmax(axis=1)
+    assert set(first - 10) == set(range(-4, 5))
+    slowed = one.encode(all_of_it, frame, Augmentation(time_stretch=0.5), rng)
+    last = slowed.any(axis=2).cumsum(axis=1).argmax(axis=1)
+    assert 9 <= last.min() < 12 and 25 < last.max() <= 28
+    dropped = one.encode(all_of_it, frame, Augmentation(drop=0.3), rng)
+    assert dropped.any(axis=1).mean() == pytest.approx(0.7, abs=0.03)
+    again = [one.encode(all_of_it, frame, Augmentation(3, 0.1, 0.1, 0.1), np.random.default_rng(4))
+             for _ in range(2)]
+    assert np.array_equal(*again)
+
+
+def test_split_holds_out_whole_groups_or_a_fifth_of_each_class():
+    training, held_out = events().split((2, 5))
+    assert set(events().groups[held_out]) == {2, 5} and not set(training) & set(held_out)
+    plain = Events.of_raster("plain", *rasters()[:1], 1e-3, rasters()[1], ("a", "b", "c"))
+    training, held_out = plain.split(())
+    assert np.bincount(plain.labels[held_out]).tolist() == [10, 10, 10] and len(training) == 114
+
+
+def write_speech(path, items=6, **changes):
+    """Random items in the SHD-like layout; returns their (step, channel) pairs."""
+    rng = np.random.default_rng(2)
+    pairs, counts, deltas = [], np.zeros((items, 700), np.uint16), []
+    for k in range(items):
+        channel = np.sort(rng.integers(0, 700, 300))
+        at = rng.integers(0, 2600, 300)
+        order = np.lexsort((at, channel))
+        at, channel = at[order], channel[order]
+        before = np.concatenate([[0], np.where(np.diff(channel) == 0, at[:-1], 0)])
+        deltas.append(at - before)
+        counts[k] = np.bincount(channel, minlength=700)
+        pairs.append((at, channel))
+    delta = np.concatenate(deltas)
+    content = {"counts": counts, "delta_lo": (delta & 255).astype(np.uint8),
+               "delta_hi": (delta >> 8).astype(np.uint8), "offset": np.arange(items + 1) * 300,
+               "label": np.arange(items, dtype=np.uint8), "speaker": np.arange(items, dtype=np.uint8),
+               "tick_s": np.array(0.0005)}
+    np.savez(path, **{**content, **changes})
+    return pairs
+
+
+def test_speech_reads_the_times_that_were_written(tmp_path):
+    pairs = write_speech(tmp_path / "s.npz")
+    found = speech.load(tmp_path / "s.npz")
+    for k, (at, channel) in enumerate(pairs):
+        part = slice(found.offset[k], found.offset[k + 1])
+        assert found.at[part].tolist() == at.tolist()
+        assert found.channel[part].tolist() == channel.tolist()
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"offset": np.arange(7) * 299}, "offset does not fit counts"),
+    ({"label": np.full(6, 20, np.uint8)}, "label 20; there are 20 classes"),
+    ({"delta_lo": np.zeros(1800, np.float64)}, "not in the layout"),
+    ({"counts": np.zeros((0, 700), np.uint16)}, "not in the layout"),
+    ({"speaker": np.full(6, -1)}, "speaker must be 6 whole numbers"),
+    ({"tick_s": np.array(np.nan)}, "not in the layout")])
+def test_speech_of_another_layout_is_refused(tmp_path, changes, message):
+    write_speech(tmp_path / "s.npz", **changes)
+    with pytest.raises(InputError, match=message):
+        speech.load(tmp_path / "s.npz")
+
+
+def test_the_shared_data_are_read():
+    found = speech.load(data(speech.FILE))
+    assert len(found) == 8160 and found.channels == 700 and len(found.at) == 46_704_073
+    training, held_out = found.split(speech.HELD_OUT)
+    assert not set(found.groups[training]) & set(speech.HELD_OUT) and len(held_out) == 1729
+    share = found.encode(np.arange(500), Frame(100, 0.01, 5)).mean()
+    assert share == pytest.approx(0.14, abs=0.03)   # "14 % of bins not empty"
+
+
+def test_the_shared_braille_data_are_read():
+    found = braille.load(data(braille.FILE))
+    assert len(found) == 1350 and len(found.classes) == 27 and found.channels == 48
+    share = found.encode(np.arange(1350), Frame(77, 1e-3, 1)).mean()
+    assert 0.01 < share < 0.2
+
+
+@pytest.mark.parametrize("content, message", [
+    ({"spikes": np.ones((4, 5))}, "no array 'labels'"),
+    ({"spikes": np.full((4, 5, 2), 2), "labels": np.arange(4)}, "spikes must be 0 or 1"),
+    ({"spikes": np.full((4, 5, 2), np.nan), "labels": np.arange(4)}, "spikes must be 0 or 1"),
+    ({"spikes": np.ones((4, 5)), "labels": np.arange(4)}, r"not float64 \[4, 5\]"),
+    ({"spikes": np.ones((4, 5, 2)), "labels": np.arange(3)}, "labels must be 4 whole numbers"),
+    ({"spikes": np.ones((4, 5, 2)), "labels": np.zeros(4, int)}, "labels go up to 0"),
+    ({"spikes": np.ones((4, 5, 2)), "labels": np.arange(4) * 9}, "labels go up to 27"),
+    ({"spikes": np.ones((4, 5, 2)), "labels": np.arange(4), "step_s": 0.0}, "step_s must be"),
+    ({"spikes": np.array([None]), "labels": np.arange(4)}, "Python objects")])
+def test_files_that_cannot_be_learnt_from_are_refused(tmp_path, content, message):
+    np.savez(tmp_path / "x.npz", **content)
+    with pytest.raises(InputError, match=message):
+        arrays.load(tmp_path / "x.npz")
+
+
+# --------------------------------------------------------------------------------- properties --
+
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_every_property_can_be_left_out_and_the_board_gets_that_device(name):
+    device = Device.load("zhao2025_ms")
+    settings = Settings(**{**TINY.to_json(), "missing": name})
+    had, has = coefficients(device, 1e-3), coefficients(settings.memristor, 1e-3)
+    changed = {field for field in had.registers if getattr(had, field) != getattr(has, field)}
+    changed |= {field for field in ("kg", "mu", "feedback", "noise")
+                if getattr(had, field) != getattr(has, field)}
+    expected = {"integration": {"kf", "mu", "feedback"}, "threshold": {"mu", "feedback"},
+                "cascade": set(), "plasticity": {"kb", "r_noise"}, "refractory": {"kg"},
+                "stochasticity": {"noise", "r_noise"}}
+    assert changed == expected[name]
+    training = Training(settings, events(), 1, compiled=False)
+    network = training.network.network(training.labels, {})
+    image = compile(network, DEFAULT_SHAPE).image
+    assert {k: image.registers[k] for k in has.registers} == has.registers
+    assert (len(network.projections) == 1) == (name == "cascade")
+    noisy = training.generator(0) is not None
+    assert noisy == (name != "stochasticity")
+
+
+def test_what_the_properties_are():
+    device = Device.load("zhao2025_ms")
+    flat = without(device, "threshold")
+    assert flat.threshold_V() == pytest.approx(device.threshold_V(), rel=0.01)
+    h = coefficients(flat, 2e-4).feedback
+    assert max(h) < 2.2 * min(h) and max(coefficients(device, 2e-4).feedback) > 15 * 256
+    assert coefficients(without(device, "integration"), 1e-3).kf < coefficients(device, 1e-3).kf / 10
+    assert without(device, "plasticity").rate_per_s == pytest.approx(device.rate_per_s)
+    assert coefficients(without(device, "refractory"), 1e-3).kg == 4095
+    with pytest.raises(InputError, match="no property is called 'speed'; there are integration"):
+        without(device, "speed")
+
+
+# ----------------------------------------------------------------------------------- training --
+
+def test_training_learns_and_the_golden_model_agrees(once, tmp_path):
+    training, held_out, losses = once
+    assert losses[-1] < 0.7 * losses[0]
+    assert accuracy(training, held_out) > 0.8
+    training.network.network(training.labels, {}).save(tmp_path / "net.ion")
+    network = Network.load(tmp_path / "net.ion")
+    found = read(network, training.events.encode(held_out, TINY.frame), seed=1)
+    assert (found == training.events.labels[held_out]).mean() > 0.8
+
+
+def test_board_and_golden_model_agree_on_every_item(once):
+    training, held_out, _ = once
+    network = training.network.network(training.labels, {})
+    raster = training.events.encode(held_out[:3], TINY.frame)
+    with Board.open(backend="golden") as board:
+        assert different(board, network, raster, 1) == []
+    require_compiler()
+    with Board.open(backend="virtual") as board:
+        assert different(board, network, raster[:2], 1) == []
+    with pytest.MonkeyPatch.context() as patch, Board.open(backend="golden") as board:
+        run_many = board.run_many
+        patch.setattr(board, "run_many", lambda items, seeds: run_many(items, seeds=[9, *seeds[1:]]))
+        assert different(board, network, raster, 1) == [0]
+
+
+def test_equal_seeds_train_equal_networks_and_others_do_not(once):
+    training, _, losses = once
+    again, _, same = trained()
+    other, _, _ = trained(seed=2, epochs=1)
+    assert losses == same
+    for a, b in zip(training.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert not torch.equal(training.network.weights[0], other.network.weights[0])
+
+
+def test_a_training_that_goes_on_is_the_one_that_was_never_interrupted(once, tmp_path):
+    whole, _, losses = once
+    keep = tmp_path / "x.checkpoint"
+
+    class Interrupted(Exception):
+        pass
+
+    def stop(epoch, _):
+        if epoch == 5:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        trained(keep=keep, said=stop)
+    resumed, _, same = trained(keep=keep, resume=True)
+    assert same == losses
+    for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(a, b)
+    with pytest.raises(InputError, match="is of other settings, seed, epochs or data"):
+        trained(keep=keep, resume=True, seed=2)
+
+
+def test_training_under_mismatch_draws_other_devices_every_batch():
+    settings = Settings(**{**TINY.to_json(), "spread_growth": 0.2, "spread_rc": 0.2,
+                           "spread_gap": 0.03, "missing": "stochasticity", "drop": 0.0,
+                           "time_stretch": 0.0})
+    training = Training(settings, events(), 1, compiled=False)
+    chosen = np.arange(24)
+    one, other = (training.spikes(chosen, np.random.default_rng(s), None) for s in (1, 2))
+    alike = [training.spikes(chosen, None, None) for _ in range(2)]
+    assert torch.equal(*alike) and not torch.equal(one, other) and not torch.equal(one, alike[0])
+
+
+class Trap:
+    def __reduce__(self):
+        return os.system, ("echo a pickle was run > trap",)
+
+
+def test_checkpoints_never_run_code_and_damage_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"format": checkpoint.FORMAT, "trap": Trap()}, "trap.checkpoint")
+    Path("noise.checkpoint").write_bytes(bytes(range(256)) * 4)
+    Path("empty.checkpoint").write_bytes(b"")
+    checkpoint.save(Path("good.checkpoint"), {"losses": [1.0]})
+    Path("cut.checkpoint").write_bytes(Path("good.checkpoint").read_bytes()[:300])
+    for name in ("trap", "noise", "empty", "cut"):
+        with pytest.raises(InputError, match="not a checkpoint"):
+            checkpoint.load(Path(f"{name}.checkpoint"), "cpu")
+    assert not Path("trap").exists()
+    assert checkpoint.load(Path("good.checkpoint"), "cpu")["losses"] == [1.0]
+
+
+# ---------------------------------------------------------------------------------------- CLI --
+
+def file_of_thirds(path, **more):
+    spikes, labels, groups = rasters()
+    np.savez(path, spikes=spikes, labels=labels, groups=groups, step_s=1e-3, **more)
+
+
+SMALL = ["--set", "hidden=16", "--set", "outputs=2", "--set", "ticks=25", "--set", "batch=24", "--set",
+         "rate=0.03", "--set", "spread_V=0.3", "--set", "mean_V=0.25"]
+
+
+def run(*arguments):
+    return cli.main(["train", *arguments])
+
+
+def test_train_verb_writes_a_network_that_runs(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("ionspike.train.steps.can_compile", lambda: False)
+    file_of_thirds("thirds.npz")
+    assert run("thirds.npz", *SMALL, "--epochs", "8", "--seed", "1", "--hold-out", "5", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    network = Network.load("thirds.ion")
+    assert told["items"] == {"training": 120, "validation": 24} and told["output"] == "thirds.ion"
+    assert (told["neurons"], told["synapses"]) == (network.neurons, network.synapses)
+    assert network.metadata["accuracy"]["validation"]["bit_exact"] == [
+        round(a, 6) for a in told["bit_exact"]]
+    assert min(told["bit_exact"]) > 0.6 and not Path("thirds.checkpoint").exists()
+    assert run("thirds.npz", *SMALL, "--epochs", "8", "--seed", "1", "--hold-out", "5",
+               "--output", "again.ion") == 0
+    assert "bit-exact" in capsys.readouterr().out
+    assert Path("again.ion").read_bytes() == Path("thirds.ion").read_bytes()
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["nowhere.npz"], "nowhere.npz: no such file"),
+    (["noise.npz"], "noise.npz: not an .npz file, or damaged"),
+    (["thirds.npz", "--output", "x.txt"], "x.txt: a network is an .ion file"),
+    (["thirds.npz", "--hold-out", "9"], "thirds has no group 9; there are 0, 1, 2, 3, 4, 5"),
+    (["thirds.npz", "--hold-out", "a"], "--hold-out takes numbers of groups"),
+    (["thirds.npz", "--set", "speed=3"], "settings are NAME=VALUE, not 'speed=3'; names are hidden"),
+    (["thirds.npz", "--set", "rate=fast"], "rate is 0.004 or the like, not 'fast'"),
+    (["thirds.npz", "--set", "rate=nan"], "rate must be 1e-06 to 1, not nan"),
+    (["thirds.npz", "--set", "hidden=0"], "hidden must be up to 8 sizes from 1 to 2040"),
+    (["thirds.npz", "--set", "device=gold"], "no device preset named 'gold'"),
+    (["thirds.npz", "--set", "group=13"], "group = 13 channels of 12 leaves no input"),
+    (["thirds.npz", "--set", "batch=500"], "114 items to train on are less than a batch of 500"),
+    (["thirds.npz", "--without", "speed"], "no property is called 'speed'"),
+    (["thirds.npz", "--data", "x.npz"], "--data says where speech or braille lie"),
+    (["thirds.npz", "--set", "batch=24", "--resume"], "thirds.checkpoint: no checkpoint is there to go on from"),
+    (["thirds.npz", "--output", "left.ion"], "left.checkpoint: is there from a training that has not"),
+    (["thirds.npz", "--output", "left.ion", "--set", "batch=24", "--resume"], "left.checkpoint: not a checkpoint"),
+    (["speech"], "speech needs hd_spikes_train.npz: give it by --data"),
+    (["braille", "--data", "thirds.npz"], "thirds.npz: has no array 'taxel'")])
+def test_bad_input_is_one_line(tmp_path, capsys, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("IONSPIKE_DATA", raising=False)
+    monkeypatch.setattr("ionspike.train.steps.can_compile", lambda: False)
+    file_of_thirds("thirds.npz")
+    Path("noise.npz").write_bytes(b"PK\x03\x04 and so on")
+    Path("left.checkpoint").write_bytes(b"")
+    assert run(*arguments) == cli.USAGE
+    error = capsys.readouterr().err
+    assert error.startswith(f"ionspike: {message}") and error.count("\n") == 1, error
+
+
+def test_without_torch_the_verb_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    assert run("digits") == cli.USAGE
+    assert "training needs torch: pip install 'ionspike[train]'" in capsys.readouterr().err
+
+
+def test_a_core_is_found_for_networks_that_the_default_one_does_not_hold(once):
+    def of(hidden, inputs):
+        model = Training(Settings(**{**FILE.to_json(), "hidden": hidden, "outputs": 1}),
+                         Events.of_raster("x", np.ones((2, 2, inputs), bool), 1e-3, np.arange(2),
+                                          ("a", "b")), 1, compiled=False)
+        return model.network.network(model.labels, {})
+
+    assert shape_for(of((160, 160), 233)) == DEFAULT_SHAPE
+    larger = shape_for(of((256, 256), 200))
+    assert larger.words * larger.lanes == 262_144
+    assert shape_for(of((300, 300), 200)).words * larger.lanes == 524_288
+    with pytest.raises(InputError, match="words of 16 weights"):
+        shape_for(of((500, 500), 200))

@@ -1,0 +1,167 @@
+"""Labelled spike trains to learn from, and the batches made of them."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ionspike.host.errors import InputError
+
+__all__ = ["Augmentation", "Events", "Frame"]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How events become the inputs of a network.
+
+    Parameters
+    ----------
+    ticks : length of an item; what comes later is left out.
+    bin_s : seconds of the data that a tick shows.
+    group : neighbouring channels that share an input, which fires where any of them does.
+    """
+
+    ticks: int
+    bin_s: float
+    group: int
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """By how much items are changed in training, each by an amount of its own, uniform up to this.
+
+    Parameters
+    ----------
+    shift : channels up or down.
+    stretch : of the channels about their middle, relative.
+    time_stretch : of time, relative.
+    drop : share of the inputs that stay silent in an item.
+    """
+
+    shift: float = 0.0
+    stretch: float = 0.0
+    time_stretch: float = 0.0
+    drop: float = 0.0
+
+
+@dataclass(frozen=True)
+class Events:
+    """Labelled items, each a list of events.
+
+    Parameters
+    ----------
+    name : of the data, for people.
+    channels : how many there are.
+    step_s : seconds per step of ``at``.
+    at, channel : uint16 ``[events]``, when and where; those of item k are ``offset[k]`` up to
+        ``offset[k + 1]``.
+    offset : int64 ``[items + 1]``.
+    labels : int64 ``[items]``, indices of ``classes``.
+    classes : names.
+    groups : int64 ``[items]``, what must not be in training and validation both, such as speakers.
+    licence : of the data, with its source.
+    """
+
+    name: str
+    channels: int
+    step_s: float
+    at: NDArray[np.uint16]
+    channel: NDArray[np.uint16]
+    offset: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    groups: NDArray[np.int64] | None = None
+    licence: str = ""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @classmethod
+    def of_raster(cls, name: str, raster: NDArray[np.bool_], step_s: float,
+                  labels: NDArray[np.int64], classes: tuple[str, ...],
+                  groups: NDArray[np.int64] | None = None, licence: str = "") -> "Events":
+        """From bool ``[items, steps, channels]``."""
+        item, at, channel = np.nonzero(raster)
+        offset = np.concatenate([[0], np.cumsum(np.bincount(item, minlength=len(raster)))])
+        return cls(name, raster.shape[2], step_s, at.astype(np.uint16), channel.astype(np.uint16),
+                   offset.astype(np.int64), labels, classes, groups, licence)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that is learnt from."""
+        sha = hashlib.sha256(f"{self.channels} {self.step_s!r} {self.classes!r}".encode())
+        for array in (self.at, self.channel, self.offset, self.labels, self.groups):
+            if array is not None:
+                sha.update(array.tobytes())
+        return sha.hexdigest()
+
+    def split(self, held_out: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Indices for training and for validation.
+
+        Parameters
+        ----------
+        held_out : groups for validation. Without any, a fifth of each class, chosen by a hash of
+            the item's number, which is the same on every machine.
+        """
+        if held_out:
+            if self.groups is None:
+                raise InputError(f"{self.name} has no groups, so none can be held out")
+            if missing := sorted(set(held_out) - set(self.groups.tolist())):
+                raise InputError(f"{self.name} has no group {missing[0]}; there are "
+                                 f"{', '.join(map(str, np.unique(self.groups)))}")
+            chosen = np.isin(self.groups, held_out)
+        else:
+            chosen = np.zeros(len(self), bool)
+            for label in range(len(self.classes)):
+                members = sorted(np.flatnonzero(self.labels == label).tolist(),
+                                 key=lambda k: hashlib.sha256(f"{k}".encode()).digest())
+                chosen[members[:round(len(members) / 5)]] = True
+        training, validation = np.flatnonzero(~chosen), np.flatnonzero(chosen)
+        if not len(training) or not len(validation):
+            raise InputError(f"{self.name}: {len(training)} items to train on and "
+                             f"{len(validation)} held out; both are needed")
+        return training, validation
+
+    def inputs(self, frame: Frame) -> int:
+        return self.channels // frame.group
+
+    def encode(self, chosen: NDArray[np.int64], frame: Frame, changed: Augmentation | None = None,
+               rng: np.random.Generator | None = None) -> NDArray[np.bool_]:
+        """Items as rasters ``[items, ticks, inputs]``.
+
+        Parameters
+        ----------
+        changed, rng : by how much items are changed, and the generator that draws it.
+        """
+        items, inputs = len(chosen), self.inputs(frame)
+        lengths = self.offset[chosen + 1] - self.offset[chosen]
+        item = np.repeat(np.arange(items), lengths)
+        first = np.cumsum(lengths) - lengths
+        event = np.arange(len(item)) - np.repeat(first - self.offset[chosen], lengths)
+        tick = self.at[event] * (self.step_s / frame.bin_s)
+        channel = self.channel[event].astype(np.float64)
+        if changed is not None and rng is not None:
+            def each(most: float) -> NDArray[np.float64]:
+                return rng.uniform(-most, most, items)[item]
+
+            middle = (self.channels - 1) / 2
+            channel = (channel - middle) * (1 + each(changed.stretch)) + middle
+            channel = np.rint(channel + each(changed.shift))
+            tick *= 1 + each(changed.time_stretch)
+        # A millionth of a tick, so that a step that begins with a tick is not the tick before.
+        tick = np.floor(tick + 1e-6).astype(np.int64)
+        place = np.floor(channel / frame.group).astype(np.int64)
+        there = (tick < frame.ticks) & (place >= 0) & (place < inputs)
+        raster = np.zeros((items, frame.ticks, inputs), bool)
+        raster[item[there], tick[there], place[there]] = True
+        if changed is not None and rng is not None and changed.drop:
+            raster &= rng.random((items, 1, inputs)) >= changed.drop
+        return raster
+
+    def late(self, chosen: NDArray[np.int64], frame: Frame) -> int:
+        """Events of these items that come after the last tick and are left out."""
+        last = round(frame.ticks * frame.bin_s / self.step_s)
+        return sum(int(np.count_nonzero(self.at[self.offset[k]:self.offset[k + 1]] >= last))
+                   for k in chosen)

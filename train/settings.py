@@ -1,0 +1,138 @@
+"""What a training is asked to do."""
+
+import json
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from ionspike.host.errors import InputError
+from ionspike.spec.device import Device
+from ionspike.train.events import Augmentation, Frame
+from ionspike.train.properties import PROPERTIES, without
+
+__all__ = ["BRAILLE", "DIGITS", "FILE", "SPEECH", "Settings"]
+
+#: Lowest and highest value of each number.
+_RANGES = {
+    "outputs": (1, 64), "ticks": (1, 10_000), "bin_s": (1e-6, 10.0), "group": (1, 10_000),
+    "dt_s": (1e-6, 1e-2), "r_control_ohm": (1.0, 1e18), "scale": (1, 32767), "batch": (1, 65_536),
+    "rate": (1e-6, 1.0), "warm_up": (0.0, 0.9), "spread_V": (0.0, 2.0), "mean_V": (-2.0, 2.0),
+    "recurrent_V": (0.0, 2.0), "shift": (0.0, 1000.0), "stretch": (0.0, 0.9),
+    "time_stretch": (0.0, 0.9), "drop": (0.0, 0.9), "spread_growth": (0.0, 1.0),
+    "spread_rc": (0.0, 1.0), "spread_gap": (0.0, 0.25), "readout": (0.0, 100.0),
+    "smoothing": (0.0, 0.5), "clip": (1e-3, 1e3),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sizes, device, data and optimiser.
+
+    Parameters
+    ----------
+    hidden : neurons of each hidden layer.
+    outputs : output neurons of each class.
+    ticks, bin_s, group : of the :class:`~ionspike.train.events.Frame`.
+    device, dt_s, r_control_ohm : where the neurons begin.
+    missing : the property they lack, one of :data:`~ionspike.train.properties.PROPERTIES`.
+    scale : volts per weight unit, in 2**-19 V.
+    batch : items.
+    rate : largest learning rate; it rises for the share ``warm_up`` of all steps, then falls to 0
+        along half a cosine.
+    spread_V, mean_V, recurrent_V : of the weights before training.
+    shift, stretch, time_stretch, drop : of the :class:`~ionspike.train.events.Augmentation`.
+    spread_growth, spread_rc, spread_gap : of the mismatch that each batch is trained under.
+    readout : weight of the loss of a linear readout of the hidden neurons, which is trained along
+        and thrown away.
+    smoothing : of labels.
+    clip : largest norm of a gradient.
+    """
+
+    hidden: tuple[int, ...] = (128,)
+    outputs: int = 3
+    ticks: int = 100
+    bin_s: float = 1e-2
+    group: int = 1
+    device: str = "zhao2025_ms"
+    dt_s: float = 1e-3
+    r_control_ohm: float = 250e6
+    missing: str = ""
+    scale: int = 4096
+    batch: int = 128
+    rate: float = 4e-3
+    warm_up: float = 0.2
+    spread_V: float = 0.2
+    mean_V: float = 0.03
+    recurrent_V: float = 0.1
+    shift: float = 0.0
+    stretch: float = 0.0
+    time_stretch: float = 0.0
+    drop: float = 0.0
+    spread_growth: float = 0.0
+    spread_rc: float = 0.0
+    spread_gap: float = 0.0
+    readout: float = 1.0
+    smoothing: float = 0.05
+    clip: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        if not all(isinstance(n, int) and 1 <= n <= 2040 for n in self.hidden) or len(self.hidden) > 8:
+            raise InputError(f"hidden must be up to 8 sizes from 1 to 2040, not {self.hidden}")
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InputError(f"{name} must be {low:g} to {high:g}, not {value!r}")
+        if self.missing and self.missing not in PROPERTIES:
+            without(self.memristor, self.missing)
+
+    @property
+    def scale_V(self) -> float:
+        return self.scale * 2.0**-19
+
+    @property
+    def frame(self) -> Frame:
+        return Frame(self.ticks, self.bin_s, self.group)
+
+    @property
+    def augmentation(self) -> Augmentation:
+        return Augmentation(self.shift, self.stretch, self.time_stretch, self.drop)
+
+    @property
+    def memristor(self) -> Device:
+        """The device without the property that is missing."""
+        device = Device.load(self.device).with_(r_control_ohm=self.r_control_ohm, figures={})
+        return without(device, self.missing) if self.missing in PROPERTIES else device
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Hidden layers; none where neurons do not reach one another."""
+        return () if self.missing == "cascade" else self.hidden
+
+    def to_json(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def changed(self, words: list[str]) -> "Settings":
+        """With what words such as ``hidden=256,256`` say."""
+        changes: dict[str, Any] = {}
+        known = {field.name: getattr(self, field.name) for field in fields(self)}
+        for word in words:
+            name, equals, text = word.partition("=")
+            if not equals or name not in known:
+                raise InputError(f"settings are NAME=VALUE, not {word!r}; names are "
+                                 f"{', '.join(known)}")
+            kind = type(known[name])
+            try:
+                changes[name] = tuple(int(n) for n in text.split(",")) if kind is tuple \
+                    else kind(text)
+            except ValueError:
+                raise InputError(f"{name} is {json.dumps(known[name])} or the like, not {text!r}") \
+                    from None
+        return replace(self, **changes)
+
+
+SPEECH = Settings(hidden=(160, 160), group=3, shift=45.0, stretch=0.08, time_stretch=0.15, drop=0.1)
+BRAILLE = Settings(hidden=(96,), ticks=77, bin_s=1e-3, batch=90, rate=8e-3, spread_V=0.3, mean_V=0.1,
+                   time_stretch=0.1)
+DIGITS = Settings(hidden=(96,), ticks=32, bin_s=5e-4, dt_s=5e-4, r_control_ohm=100e6, batch=96,
+                  rate=1e-2, outputs=6, drop=0.05)
+FILE = Settings(bin_s=1e-3)
