@@ -19,7 +19,7 @@ __all__ = ["Bushy", "BushyCells"]
 @dataclass(frozen=True)
 class Bushy:
     fibres: int = 40
-    weight: float = 0.28
+    weight: float = 0.27            # fitted
     tau_membrane_s: float = 1e-3
     tau_synapse_s: float = 5e-4
     refractory_s: float = 1e-3

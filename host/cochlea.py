@@ -76,7 +76,7 @@ class Cochlea:
             k = self._ear.transmitter.permeability(velocity * gain)
             permeability[channels] = k.reshape(len(k), steps, -1).mean(axis=2)
         step, channel = self._bushy.feed(self._hair.feed(np.ascontiguousarray(permeability.T)))
-        return (step - _DELAY_STEPS) * _STEP_S, channel
+        return (step - _DELAY_STEPS).astype(np.float64) * _STEP_S, channel
 
 
 def encode(audio: Audio, *, seed: int, dt_s: float = 1e-3, channels: int = CHANNELS) -> Spikes:
@@ -90,6 +90,7 @@ def encode(audio: Audio, *, seed: int, dt_s: float = 1e-3, channels: int = CHANN
     InputError
         For channels, a seed or a tick that is none, or more ticks than a raster may have.
     """
+    dt_s = Spikes(np.zeros((1, 1), bool), dt_s).dt_s    # refused before the work
     cochlea = Cochlea(channels, seed=seed)
     sound = audio.at(RATE_HZ)
     blocks = -(-(len(sound) + DELAY) // BLOCK)
@@ -97,8 +98,9 @@ def encode(audio: Audio, *, seed: int, dt_s: float = 1e-3, channels: int = CHANN
     padded[:len(sound)] = sound / np.sqrt(np.mean(sound ** 2, dtype=np.float64))
     found = [cochlea.feed(block) for block in padded.reshape(blocks, BLOCK)]
     t_s, channel = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    # The hair added, as in Spikes, keeps a last whole tick from becoming two.
-    ticks = max(1, int(np.ceil(len(sound) / RATE_HZ / dt_s - 1e-9))) if dt_s > 0 else 1
-    heard = (t_s >= 0) & (t_s < len(sound) / RATE_HZ)
-    return Spikes.from_events(channel[heard], t_s=t_s[heard], width=channels, dt_s=dt_s,
+    # The hair added, as in Spikes, keeps a time that is a whole tick in its own.
+    ticks = max(1, int(np.ceil(len(sound) / RATE_HZ / dt_s - 1e-9)))
+    tick = np.floor(t_s / dt_s + 1e-9).astype(np.int64)
+    heard = (t_s >= 0) & (tick < ticks)
+    return Spikes.from_events(channel[heard], tick=tick[heard], width=channels, dt_s=dt_s,
                               ticks=ticks)

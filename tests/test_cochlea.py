@@ -60,7 +60,6 @@ def test_filter_in_blocks_is_the_filter_of_the_whole():
     filter_ = Filter(Membrane(), 20)
     blocks = [list(filter_.feed(block)) for block in sound.reshape(3, HOP)]
     late = Filter(Membrane(), 20)
-    late.feed(np.zeros(HOP, np.float32))
     list(late.feed(sound[HOP:2 * HOP]))
     for (channels, mine), (again, other) in zip(blocks[2], late.feed(sound[2 * HOP:]), strict=True):
         assert channels == again and np.array_equal(mine, other)
@@ -122,12 +121,21 @@ def test_a_tone_is_heard_at_its_place_while_it_lasts():
     spikes = encode(Audio(sound, RATE_HZ), seed=1, channels=140)
     assert spikes.ticks == 800 and spikes.width == 140
     tick, channel = spikes.events()
-    during = (tick >= 200) & (tick < 600)
-    assert during.mean() > 0.8
     best = np.argmax(np.abs(Membrane().responses(140, np.array([1000.0])))[:, 0])
-    counts = np.bincount(channel[during], minlength=140)
-    assert abs(int(np.median(channel[during])) - best) < 12 and counts[best] > 5
-    assert tick[during].min() < 230     # the onset is not late
+    during = (tick >= 200) & (tick < 600)
+    near = abs(channel - best) < 12
+    # All others spike now and then by themselves, as nerve fibres do.
+    assert during[near].mean() > 0.9 and near[during].mean() > 0.6
+    assert tick[near & during].min() < 230      # the onset is not late
+
+
+def test_the_last_tick_is_the_sounds_own():
+    for samples in (9600, 9601, 9624, 34_824):      # 0.7255 s: a spike within a hair of its end
+        sound = np.resize(tone(300).samples, samples)
+        spikes = encode(Audio(sound, RATE_HZ), seed=1, channels=70, dt_s=1e-4)
+        assert spikes.ticks == int(np.ceil(samples / 4.8 - 1e-6))
+    with pytest.raises(InputError, match="dt_s must be a positive number"):
+        encode(tone(300), seed=1, channels=70, dt_s=0)
 
 
 def test_equal_seeds_equal_spikes_and_another_seed_others():
