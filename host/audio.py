@@ -140,7 +140,7 @@ def _wav(data: bytes) -> Audio:
             channels, rate_Hz, promised = (file.getnchannels(), file.getframerate(),
                                            file.getnframes())
             frames = file.readframes(promised)
-    except (wave.Error, EOFError, ValueError, OverflowError) as error:
+    except (wave.Error, EOFError, ValueError, OverflowError, RuntimeError) as error:
         raise InputError(f"not a readable WAV file, or truncated ({error or 'it ends early'})") \
             from error
     if channels != 1:
@@ -153,6 +153,10 @@ def _wav(data: bytes) -> Audio:
 
 
 def _other(data: bytes) -> Audio:
+    # What else libsndfile reads, it guesses, and says so on stderr.
+    if data[:4] not in (b"fLaC", b"OggS", b"RIFF"):
+        raise InputError("no sound that can be read: WAV of 16 bits is, and with soundfile FLAC, "
+                         "Ogg and other WAV")
     try:
         import soundfile
     except ImportError:
@@ -169,7 +173,9 @@ def _other(data: bytes) -> Audio:
                 raise InputError(f"sound lasts {promised / max(rate_Hz, 1):.0f} s, it says; "
                                  f"{_LONGEST_S:g} s are the most, cut it into parts")
             samples = file.read(dtype="float32")
-    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
+    except InputError:
+        raise
+    except (soundfile.LibsndfileError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"no sound that can be read, or damaged ({' '.join(str(error).split())[:200]})"
                          ) from error
     if len(samples) != promised:
