@@ -155,7 +155,7 @@ def _groups(membrane: Membrane, channels: int) -> tuple[
     return tuple(found)
 
 
-def _between(frequency: NDArray[np.float64], tones: NDArray[np.float64],
+def _between(frequency: NDArray[np.floating], tones: NDArray[np.float64],
              size: NDArray[np.float64]) -> NDArray[np.float64]:
     """Interpolated over log frequency; zero from where the wave is gone."""
     gone = np.flatnonzero(size == 0)

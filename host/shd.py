@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from ionspike.host.spikes import Spikes
 __all__ = ["SHD"]
 
 _MOST_BYTES = 1 << 32
+#: For all of a file; the largest of SHD takes a few.
+_PROBE_S = 120.0
 
 
 class SHD:
@@ -36,12 +40,14 @@ class SHD:
         For a file that cannot be read, is damaged, or is laid out otherwise.
     """
 
-    def __init__(self, path: str | Path, channels: int = 700):
+    def __init__(self, path: str | Path, channels: int = 700, *, _probed: bool = False):
         try:
             import h5py
         except ImportError:
             raise InputError("reading HDF5 needs h5py: pip install 'ionspike[audio]'") from None
         self._path, self._channels = Path(path), channels
+        if not _probed and self._path.is_file():
+            _probe(self._path)
         try:
             content: Any = self._path
             with self._path.open("rb") as file:
@@ -113,6 +119,21 @@ class SHD:
             return np.asarray(found[:]).astype(np.int64)
         except Exception as error:  # as above
             raise InputError(f"{self._path}: {name} cannot be read ({_line(error)})") from error
+
+
+def _probe(path: Path) -> None:
+    """Reads all of a file in a process that may hang or die of it, as HDF5's library can."""
+    code = ("import sys; from ionspike.host.shd import SHD; "
+            "data = SHD(sys.argv[1], _probed=True); "
+            "[(data._times[n], data._units[n]) for n in range(len(data))]")
+    try:
+        done = subprocess.run([sys.executable, "-c", code, str(path)], timeout=_PROBE_S,
+                              stdin=subprocess.DEVNULL, capture_output=True)
+    except subprocess.TimeoutExpired:
+        raise InputError(f"{path}: damaged: HDF5 did not end reading it in {_PROBE_S:g} s") \
+            from None
+    if done.returncode < 0:
+        raise InputError(f"{path}: damaged: HDF5 crashed reading it")
 
 
 def _unpacked(path: Path) -> bytes:

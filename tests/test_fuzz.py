@@ -33,7 +33,7 @@ INPUTS = {"frames": 4000, "reports": 2000, "networks": 300, "spikes": 600, "reco
           "hello": 600, "devices": 2000, "compact": 2000, "tables": 1000, "builds": 2000,
           "sounds": 1000, "listings": 1000}
 if "digits" in FUZZ["PARSERS"]:     # needs h5py, which is an extra
-    INPUTS["digits"] = 200
+    INPUTS["digits"] = 20   # each in a process of its own
 
 
 def test_every_parser_has_a_run():

@@ -67,6 +67,18 @@ def test_shd_that_is_none_is_refused_by_name(h5, tmp_path):
         SHD(h5)
 
 
+def test_a_file_that_hdf5_hangs_on_or_dies_of_is_refused(h5, monkeypatch):
+    import subprocess
+
+    from ionspike.host import shd
+    monkeypatch.setattr(shd, "_PROBE_S", 1e-3)      # no Python starts so fast
+    with pytest.raises(InputError, match="shd.h5: damaged: HDF5 did not end reading it in 0.001 s"):
+        SHD(h5)
+    monkeypatch.setattr(shd.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], -11))
+    with pytest.raises(InputError, match="shd.h5: damaged: HDF5 crashed reading it"):
+        SHD(h5)
+
+
 def test_fsdd_is_a_folder_of_named_recordings(tmp_path):
     folder = tmp_path / "recordings"
     folder.mkdir()
