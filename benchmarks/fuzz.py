@@ -30,12 +30,14 @@ import tempfile
 import time
 import traceback
 import warnings
+import wave
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,15 @@ from ionspike.boards import flash
 from ionspike.boards.errors import BuildError
 from ionspike.boards.table import BOARDS
 from ionspike.fidelity import measurements
-from ionspike.host import blocks, device_facts, ionfile, nir_file, nir_memristor
+from ionspike.host import (
+    audio,
+    blocks,
+    device_facts,
+    fetch,
+    ionfile,
+    nir_file,
+    nir_memristor,
+)
 from ionspike.host.ageing import Faults
 from ionspike.host.board import Board
 from ionspike.host.compiler import compile
@@ -63,6 +73,7 @@ from ionspike.host.network import Network, Projection
 from ionspike.host.nir_graph import Graph
 from ionspike.host.recording import Recording
 from ionspike.host.replay import replay
+from ionspike.host.shd import SHD
 from ionspike.host.spikes import Spikes
 from ionspike.sim import compact_device
 from ionspike.spec import wire
@@ -700,14 +711,84 @@ def manifests(folder: Path) -> Parser:
     return Parser(seeds, lambda rng, data: json_bytes(rng, contents[data]), parse, (BuildError,))
 
 
+def sounds(folder: Path) -> Parser:
+    """WAV files, those of 16 bits and others; FLAC where soundfile is there."""
+    t = np.arange(400)
+    samples = (8000 * np.sin(t / 7)).astype("<i2")
+    seeds = []
+    for channels, width, rate in ((1, 2, 16_000), (2, 2, 48_000), (1, 1, 8_000)):
+        buffer = io.BytesIO()
+        with wave.open(buffer, "wb") as file:
+            file.setnchannels(channels)
+            file.setsampwidth(width)
+            file.setframerate(rate)
+            file.writeframes(samples.tobytes())
+        if channels == 1 and (width == 2 or find_spec("soundfile")):
+            seeds.append(buffer.getvalue())
+    if find_spec("soundfile"):
+        import soundfile
+        buffer = io.BytesIO()
+        soundfile.write(buffer, samples, 16_000, format="FLAC")
+        seeds.append(buffer.getvalue())
+    path = folder / "fuzz.wav"
+
+    def parse(data: bytes) -> object:
+        path.write_bytes(data)
+        found = audio.load(path)
+        return found.seconds, found.clipped, found.at(48_000) if found.seconds < 0.1 else None
+
+    return Parser(seeds, mutated, parse, (InputError,))
+
+
+def listings(folder: Path) -> Parser:
+    """Lists of checksums, of md5sum and of Zenodo."""
+    entry = {"key": "a.zip", "checksum": f"md5:{'0' * 32}", "links": {"self": "/files/a.zip"}}
+    seeds = [f"{'0' * 32}  a.gz\n{'f' * 32} *b.gz\n".encode(),
+             json.dumps({"files": [entry, {**entry, "key": "x/b.zip"}]}).encode()]
+
+    def mutate(rng: random.Random, data: bytes) -> bytes:
+        if data.startswith(b"{") and rng.random() < 0.7:
+            return json_bytes(rng, json.loads(data))
+        return mutated(rng, data)
+
+    def parse(data: bytes) -> object:
+        found = fetch._listed(data, "http://127.0.0.1:1/list")
+        for name, (url, _) in found.items():
+            assert (folder / name).parent == folder and url.startswith("http://127.0.0.1:1/")
+        return found
+
+    return Parser(seeds, mutate, parse, (InputError,))
+
+
+def digits(folder: Path) -> Parser:
+    """HDF5 files laid out like SHD's."""
+    import h5py
+    path = folder / "fuzz.h5"
+    with h5py.File(path, "w") as file:
+        for name, kind in (("times", "f2"), ("units", "u2")):
+            array = file.create_dataset(f"spikes/{name}", (3,), h5py.vlen_dtype(np.dtype(kind)))
+            for n in range(3):
+                array[n] = np.arange(4 + n) / (10 if kind == "f2" else 1)
+        file["labels"], file["extra/speaker"] = np.arange(3), np.arange(3)
+
+    def parse(data: bytes) -> object:
+        path.write_bytes(data)
+        found = SHD(path, channels=10)
+        return [found.spikes(n, dt_s=0.01).count for n in range(len(found))]
+
+    return Parser([path.read_bytes()], mutated, parse, (InputError,))
+
+
 PARSERS: dict[str, Callable[[Path], Parser]] = {
     "frames": frames, "hello": hellos, "reports": reports, "networks": networks,
     "spikes": spike_files, "recordings": recordings, "devices": devices,
     "compact": compact_devices, "tables": tables, "builds": manifests, "nir": nir_graphs,
-    "hdf5": hdf5}
+    "hdf5": hdf5, "sounds": sounds, "listings": listings}
+if find_spec("h5py"):   # an extra
+    PARSERS["digits"] = digits
 
 #: Of those that start a process for each input, one of so many is run unless one alone is asked for.
-SPARSE = {"hdf5": 200}
+SPARSE = {"hdf5": 200, "digits": 200}
 
 
 # --------------------------------------------------------------------------------------- runner --

@@ -68,6 +68,8 @@ def _build() -> argparse.ArgumentParser:
         verb_demo,
         verb_device,
         verb_doctor,
+        verb_encode,
+        verb_fetch,
         verb_flash,
         verb_import,
         verb_info,
@@ -79,8 +81,8 @@ def _build() -> argparse.ArgumentParser:
         verb_train,
         verb_verify,
     )
-    for module in (verb_list, verb_info, verb_demo, verb_import, verb_run, verb_replay, verb_verify,
-                   verb_characterize, verb_device, verb_build, verb_flash, verb_loopback, verb_serve,
-                   verb_train, verb_doctor):
+    for module in (verb_list, verb_info, verb_demo, verb_import, verb_encode, verb_fetch, verb_run,
+                   verb_replay, verb_verify, verb_characterize, verb_device, verb_build, verb_flash,
+                   verb_loopback, verb_serve, verb_train, verb_doctor):
         module.add(verbs)
     return parser

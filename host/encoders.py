@@ -1,9 +1,9 @@
-"""Images to spikes: deterministic, integers only, so that every machine gets the same events."""
+"""Images and signals to spikes: deterministic, the same events on every machine."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["latency", "rate"]
+__all__ = ["delta", "latency", "rate"]
 
 _ONE = 1 << 16      # probability 1 of a spike per tick
 _GOLDEN = 40503     # 2**16 over the golden ratio: its multiples spread evenly, however many
@@ -56,3 +56,36 @@ def latency(values: ArrayLike, ticks: int, *, top: int = 16) -> NDArray[np.bool_
     x = _intensities(values, ticks, top)
     when = np.where(x > 0, (top - x) * ticks // top, -1)
     return when[..., None, :] == np.arange(ticks)[:, None]
+
+
+def delta(values: ArrayLike, step: float) -> NDArray[np.bool_]:
+    """Spikes where a signal has moved by ``step``: up in one channel, down in another.
+
+    A level ``L`` follows signal ``i``, from its first value. In tick ``t`` channel ``i`` spikes and
+    ``L`` rises by ``step`` if ``x[t] - L >= step``; channel ``signals + i`` spikes and ``L`` falls
+    by ``step`` if ``L - x[t] >= step``. One step a tick: what is faster is followed later.
+
+    Parameters
+    ----------
+    values : ``[..., ticks, signals]``, finite.
+    step : above 0, in the signal's unit.
+
+    Returns
+    -------
+    bool ``[..., ticks, 2 signals]``.
+    """
+    x = np.asarray(values)
+    if x.ndim < 2 or x.dtype.kind not in "iuf" or not np.isfinite(x).all():
+        raise ValueError("signals must be an array [..., ticks, signals] of finite numbers")
+    if not (np.isfinite(step) and step > 0):
+        raise ValueError(f"step must be a finite number above 0, not {step!r}")
+    x = x.astype(np.float64)
+    spikes = np.zeros((*x.shape[:-1], 2, x.shape[-1]), bool)
+    # Counted in steps: sums of steps would drift.
+    level = np.zeros_like(x[..., 0, :])
+    for t in range(x.shape[-2]):
+        moved = x[..., t, :] - x[..., 0, :] - level * step
+        up, down = moved >= step, -moved >= step
+        spikes[..., t, 0, :], spikes[..., t, 1, :] = up, down
+        level += up.astype(np.float64) - down
+    return spikes.reshape(*x.shape[:-1], -1)

@@ -117,8 +117,10 @@ def test_table_of_verbs_is_complete_and_their_options_exist(capsys):
         assert re.search(rf"^ +{verb}\s", offered, re.MULTILINE)
         text = helped(capsys, verb)
         more = ["--port", "--backend", "--timeout"] if verb not in (
-            "list", "doctor", "device", "build", "flash", "replay", "import", "train") else []
-        more += ["--seed"] if verb in ("demo", "run", "verify", "characterize", "train") else []
+            "list", "doctor", "device", "build", "flash", "replay", "import", "train", "encode",
+            "fetch") else []
+        more += ["--seed"] if verb in ("demo", "run", "verify", "characterize", "train",
+                                       "encode") else []
         assert [name for name in ("--json", *options, *more) if name not in text] == []
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ionspike.host.encoders import latency, rate
+from ionspike.host.encoders import delta, latency, rate
 
 
 def test_rate_spikes_as_often_as_the_intensity_asks_and_evenly():
@@ -50,3 +50,30 @@ def test_settings_out_of_range_are_refused():
         rate([1], 0)
     with pytest.raises(ValueError, match="peak must be above 0 and up to 1"):
         rate([1], 8, peak=1.5)
+
+
+def test_delta_follows_a_signal_within_a_step():
+    t = np.arange(200)
+    x = np.stack([np.sin(t / 15), 0 * t, -t / 100], axis=1)
+    spikes = delta(x, 0.1)
+    assert spikes.shape == (200, 6)
+    level = x[0] + 0.1 * np.cumsum(spikes[:, :3].astype(int) - spikes[:, 3:], axis=0)
+    assert np.abs(x - level).max() < 0.1 + 1e-9
+    assert spikes.any(axis=0).tolist() == [True, False, False, True, False, True]
+    assert not (spikes[:, :3] & spikes[:, 3:]).any()
+
+
+def test_delta_known_answer_and_catches_up_later():
+    assert delta([[0.0], [3.0], [3.0], [3.0], [3.0], [0.5]], 1).astype(int).tolist() == [
+        [0, 0], [1, 0], [1, 0], [1, 0], [0, 0], [0, 1]]
+    both = delta(np.stack([np.zeros((4, 1)), np.ones((4, 1))]), 0.5)
+    assert both.shape == (2, 4, 2) and not both.any()
+
+
+def test_delta_refuses_what_is_no_signal():
+    for values in ([1.0, 2.0], [[float("nan")]], [["a"]]):
+        with pytest.raises(ValueError, match="signals must be an array"):
+            delta(values, 1)
+    for step in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="step must be a finite number above 0"):
+            delta([[1.0]], step)

@@ -32,7 +32,9 @@ FUZZ = runpy.run_path(str(Path(__file__).parent.parent / "benchmarks" / "fuzz.py
 #: A few seconds in all; `python benchmarks/fuzz.py --inputs 1000000` is the long run.
 INPUTS = {"frames": 4000, "reports": 2000, "networks": 300, "spikes": 600, "recordings": 500,
           "hello": 600, "devices": 2000, "compact": 2000, "tables": 1000, "builds": 2000,
-          "nir": 600, "hdf5": 20}
+          "nir": 600, "hdf5": 20, "sounds": 1000, "listings": 1000}
+if "digits" in FUZZ["PARSERS"]:     # needs h5py, which is an extra
+    INPUTS["digits"] = 20   # each in a process of its own
 
 
 def test_every_parser_has_a_run():
