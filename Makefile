@@ -7,7 +7,7 @@ demo: .venv/installed
 	$(BIN)/ionspike demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --max-worker-restart 0
 
 # The checker does not see through an editable install of mapped folders: it gets a tree of links.
 TYPES := build/types/ionspike

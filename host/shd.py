@@ -127,7 +127,7 @@ def _probe(path: Path) -> None:
             "data = SHD(sys.argv[1], _probed=True); "
             "[(data._times[n], data._units[n]) for n in range(len(data))]")
     try:
-        done = subprocess.run([sys.executable, "-c", code, str(path)], timeout=_PROBE_S,
+        done = subprocess.run([sys.executable, "-P", "-c", code, str(path)], timeout=_PROBE_S,
                               stdin=subprocess.DEVNULL, capture_output=True)
     except subprocess.TimeoutExpired:
         raise InputError(f"{path}: damaged: HDF5 did not end reading it in {_PROBE_S:g} s") \
