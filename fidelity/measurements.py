@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ionspike.host.errors import InputError
+from ionspike.host.files import readable
 
 __all__ = ["CONDITIONS", "QUANTITIES", "Group", "Quantity", "load", "save"]
 
@@ -110,10 +111,9 @@ def load(path: str | Path) -> list[Group]:
         For what is no such file, naming the line, the value and what would be right.
     """
     try:
-        lines = Path(path).read_text("utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
+        with readable(path):
+            lines = Path(path).read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a readable text file: {error}") from error
     try:
         groups = _groups(lines)

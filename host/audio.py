@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ionspike.host.errors import InputError
+from ionspike.host.files import readable
 
 __all__ = ["Audio", "load"]
 
@@ -113,14 +114,10 @@ def load(path: str | Path) -> Audio:
         For a file that cannot be read, is truncated, or whose sound :class:`Audio` refuses.
     """
     path = Path(path)
-    try:
+    with readable(path):
         if path.stat().st_size > _MOST_BYTES:
             raise InputError(f"{path}: more than {_MOST_BYTES >> 20} MB; cut it into parts")
         data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: not readable ({error.strerror})") from error
     try:
         return _wav(data) if _is_wav16(data) else _other(data)
     except ValueError as error:

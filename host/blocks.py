@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ionspike.host.errors import InputError
+from ionspike.host.files import readable
 
 __all__ = ["MAGIC", "MOST_BYTES", "VERSION", "Block", "pack", "preamble", "read"]
 
@@ -61,35 +62,30 @@ def read(path: Path) -> Iterator[Block]:
     InputError
         For a file that is no recording, or of another version, or damaged: which block, and where.
     """
-    try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            at = _begin(path, file.read(_FILE.size))
-            number = 0
-            while head := file.read(_HEAD.size + _CRC.size):
-                where = f"{path}: damaged: block {number}, at byte {at}"
-                if len(head) < _HEAD.size + _CRC.size:
-                    return
-                kind, found, length = _HEAD.unpack_from(head)
-                if zlib.crc32(head[:_HEAD.size]) != _CRC.unpack_from(head, _HEAD.size)[0]:
-                    raise InputError(f"{where}: wrong checksum of its head")
-                if found != number or length > MOST_BYTES:
-                    raise InputError(f"{where}: its head says block {found} of {length} bytes")
-                end = at + len(head) + length + _CRC.size
-                if end > size:
-                    return
-                rest = file.read(length + _CRC.size)
-                if len(rest) < length + _CRC.size:
-                    return
-                payload = rest[:length]
-                if zlib.crc32(payload, zlib.crc32(head)) != _CRC.unpack_from(rest, length)[0]:
-                    raise InputError(f"{where}: wrong checksum of its {length} bytes")
-                yield Block(at, number, kind, payload)
-                at, number = end, number + 1
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    with readable(path), path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        at = _begin(path, file.read(_FILE.size))
+        number = 0
+        while head := file.read(_HEAD.size + _CRC.size):
+            where = f"{path}: damaged: block {number}, at byte {at}"
+            if len(head) < _HEAD.size + _CRC.size:
+                return
+            kind, found, length = _HEAD.unpack_from(head)
+            if zlib.crc32(head[:_HEAD.size]) != _CRC.unpack_from(head, _HEAD.size)[0]:
+                raise InputError(f"{where}: wrong checksum of its head")
+            if found != number or length > MOST_BYTES:
+                raise InputError(f"{where}: its head says block {found} of {length} bytes")
+            end = at + len(head) + length + _CRC.size
+            if end > size:
+                return
+            rest = file.read(length + _CRC.size)
+            if len(rest) < length + _CRC.size:
+                return
+            payload = rest[:length]
+            if zlib.crc32(payload, zlib.crc32(head)) != _CRC.unpack_from(rest, length)[0]:
+                raise InputError(f"{where}: wrong checksum of its {length} bytes")
+            yield Block(at, number, kind, payload)
+            at, number = end, number + 1
 
 
 def _begin(path: Path, start: bytes) -> int:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ionspike.host import npy
 from ionspike.host.ageing import Faults
 from ionspike.host.errors import InputError
+from ionspike.host.files import readable
 from ionspike.host.lif_cells import LifCells
 from ionspike.host.mismatch import Mismatch
 from ionspike.spec.device import Device, DeviceError
@@ -104,12 +105,8 @@ def load(path: str | Path) -> "Network":
         For a file that does not exist, is truncated or changed, or of another format or version.
     """
     path = Path(path)
-    try:
+    with readable(path):
         content = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     return load_bytes(content, str(path))
 
 

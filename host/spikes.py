@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ionspike.host import npy
 from ionspike.host.errors import InputError
+from ionspike.host.files import readable
 
 __all__ = ["Spikes"]
 
@@ -201,17 +202,14 @@ class Spikes:
 def _read(path: Path) -> dict[str, NDArray[Any]]:
     if path.suffix not in (".npy", ".npz"):
         raise InputError(f"{path}: spikes are read from .npy, .npz and .h5 files")
-    try:
+    with readable(path):
         data = path.read_bytes()
+    try:
         if not data.startswith(b"PK"):
             array = npy.read(data)
             return {"events" if array.dtype.names else "raster": array}
         return {name.removesuffix(".npy"): npy.read(content)
                 for name, content in npy.unzip(data, _MOST_BYTES).items()}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: not a readable {path.suffix} file ({error.strerror})") from error
     except ValueError as error:
         raise InputError(f"{path}: not a readable {path.suffix} file, or truncated "
                          f"({error})") from error

@@ -170,7 +170,7 @@ def write_bad(name):
     ("large.ion", "in.npy", "spikes on 12 channels, the network has 300 inputs"),
     ("net.ion", "none.npy", "none.npy: no such file"),
     ("net.ion", "cut.npy", "cut.npy: not a readable .npy file, or truncated"),
-    ("net.ion", "folder.npy", "folder.npy: not a readable .npy file"),
+    ("net.ion", "folder.npy", "folder.npy: cannot be read (Is a directory)"),
     ("net.ion", "wide.npy", "spikes on 13 channels, the network has 12 inputs"),
     ("net.ion", "grey.npy", "raster must hold 0 and 1 only; tick 0, channel 0 is 0.5"),
     ("net.ion", "nan.npz", "event time t_s must be finite and not negative; entry 0 is nan"),

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ionspike.host import npy
 from ionspike.host.errors import InputError
+from ionspike.host.files import readable
 from ionspike.train.events import Events
 
 __all__ = ["load", "read", "whole_numbers"]
@@ -29,12 +30,8 @@ def read(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     InputError
         For a file that cannot be read, is damaged, or lacks one of them.
     """
-    try:
+    with readable(path):
         content = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     try:
         arrays = {name.removesuffix(".npy"): npy.read(data)
                   for name, data in npy.unzip(content, _MOST_BYTES).items()}
