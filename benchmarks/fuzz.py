@@ -52,6 +52,7 @@ from ionspike.host import (
     blocks,
     device_facts,
     fetch,
+    hdf5,
     ionfile,
     nir_file,
     nir_memristor,
@@ -549,7 +550,8 @@ def nir_graphs(folder: Path) -> Parser:
         return zipped(rng, {"index.json": json.dumps(index).encode(), **files})
 
     def parse(data: bytes) -> object:
-        root = nir_file.root_of(nir_file.tree_of(data, "fuzz.nir"), "fuzz.nir")
+        tree = hdf5.tree_of(data, "fuzz.nir", 2 * nir_file.LIMITS.bytes)
+        root = nir_file.root_of(tree, "fuzz.nir")
         if not nir_memristor.holds_memristors(root):
             simulate(Graph.of(root), np.ones((3, Graph.of(root).width), bool), 1e-4)
         if zlib.crc32(data) % 20 and root["nodes"].keys() & {"if"}:
@@ -559,7 +561,7 @@ def nir_graphs(folder: Path) -> Parser:
     return Parser(list(contents), mutate, parse, (InputError, DeviceError))
 
 
-def hdf5(folder: Path) -> Parser:
+def nir_files(folder: Path) -> Parser:
     """HDF5 files as they are: what their library does stays in a process of its own."""
     path, good = folder / "fuzz.nir", folder / "good.nir"
     network(np.random.default_rng(1)).save(good)
@@ -783,7 +785,7 @@ PARSERS: dict[str, Callable[[Path], Parser]] = {
     "frames": frames, "hello": hellos, "reports": reports, "networks": networks,
     "spikes": spike_files, "recordings": recordings, "devices": devices,
     "compact": compact_devices, "tables": tables, "builds": manifests, "nir": nir_graphs,
-    "hdf5": hdf5, "sounds": sounds, "listings": listings}
+    "hdf5": nir_files, "sounds": sounds, "listings": listings}
 if find_spec("h5py"):   # an extra
     PARSERS["digits"] = digits
 

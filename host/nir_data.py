@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from ionspike.host.errors import InputError
-from ionspike.host.nir_file import Tree, read_hdf5
+from ionspike.host.hdf5 import Tree
+from ionspike.host.nir_file import read_hdf5
 from ionspike.host.spikes import Spikes
 from ionspike.spec.strict_json import shown
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ionspike.host.errors import InputError
-from ionspike.host.nir_file import Tree
+from ionspike.host.hdf5 import Tree
 from ionspike.host.nir_nodes import LINEAR, NEURONS, Layer, parameter, refused
 from ionspike.spec.strict_json import shown
 

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ionspike.host.errors import InputError
+from ionspike.host.hdf5 import Tree
 from ionspike.host.lif_float import FloatRun, simulate
 from ionspike.host.lif_network import Mapped, map_lif, sums_of
 from ionspike.host.network import Network
-from ionspike.host.nir_file import Tree, read_nir
+from ionspike.host.nir_file import read_nir
 from ionspike.host.nir_graph import Graph
 from ionspike.host.nir_memristor import from_tree, holds_memristors
 from ionspike.host.spikes import Spikes

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ionspike.host.ageing import Faults
 from ionspike.host.errors import InputError
+from ionspike.host.hdf5 import Tree
 from ionspike.host.mismatch import Mismatch
 from ionspike.host.network import Network, Projection
-from ionspike.host.nir_file import Tree
 from ionspike.host.nir_nodes import parameter
 from ionspike.spec.device import Device, DeviceError
 from ionspike.spec.strict_json import parse, shown

@@ -1,16 +1,20 @@
 """Data sets as their authors lay them out, and files that only claim to be."""
 
 import gzip
+import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from conftest import require_package
 from test_audio import TONE, write
 
+from ionspike.host import hdf5, shd
 from ionspike.host.errors import InputError
 from ionspike.host.fsdd import recordings
 from ionspike.host.shd import SHD
 
+LIMITS = shd._LIMITS
 TIMES = ([0.0, 0.0105, 0.25], [], [0.5, 0.5])
 UNITS = ([3, 699, 0], [], [7, 7])
 
@@ -51,7 +55,7 @@ def test_shd_that_is_none_is_refused_by_name(h5, tmp_path):
         SHD(h5, channels=70).spikes(0, dt_s=1e-3)
     short = tmp_path / "short.h5"
     short.write_bytes(h5.read_bytes()[:1000])
-    with pytest.raises(InputError, match="short.h5: not a readable HDF5 file, or truncated"):
+    with pytest.raises(InputError, match="short.h5: not a readable HDF5 file, or damaged .*truncated"):
         SHD(short)
     with pytest.raises(InputError, match="none.h5: no such file"):
         SHD(tmp_path / "none.h5")
@@ -63,20 +67,58 @@ def test_shd_that_is_none_is_refused_by_name(h5, tmp_path):
     with h5py.File(h5, "a") as file:
         del file["labels"]
         file["labels"] = h5py.ExternalLink("/etc/passwd", "labels")
-    with pytest.raises(InputError, match="has no array labels"):
+    with pytest.raises(InputError, match="shd.h5: 'labels' is a link to elsewhere"):
+        SHD(h5)
+    with h5py.File(h5, "a") as file:
+        del file["labels"]
+    with pytest.raises(InputError, match="has no array labels; spikes/times, spikes/units and"):
+        SHD(h5)
+    with h5py.File(h5, "a") as file:
+        file["labels"] = [4, 0, 19]
+        file["spikes/units"][2] = [7]
+    with pytest.raises(InputError, match="utterance 2 has 2 times but 1 units"):
+        SHD(h5)
+    with h5py.File(h5, "a") as file:
+        del file["spikes/units"]
+        file["spikes/units"] = np.zeros((3, 2), "u2")
+    with pytest.raises(InputError, match=r"spikes/units has shape \[3, 2\], one list per utterance"):
         SHD(h5)
 
 
-def test_a_file_that_hdf5_hangs_on_or_dies_of_is_refused(h5, monkeypatch):
-    import subprocess
+def test_what_else_is_in_the_file_is_left_alone(h5):
+    import h5py
+    with h5py.File(h5, "a") as file:
+        file["extra/keys"] = np.array(["zero", "one"], "S")
+        file["extra/large"] = file.create_dataset("large", (1 << 40,), "f8", chunks=(1 << 16,))
+        file.attrs["TITLE"] = h5py.Empty("S1")
+    assert SHD(h5).spikes(0, dt_s=1e-3).count == 3
 
-    from ionspike.host import shd
-    monkeypatch.setattr(shd, "_PROBE_S", 1e-3)      # no Python starts so fast
-    with pytest.raises(InputError, match="shd.h5: damaged: HDF5 did not end reading it in 0.001 s"):
-        SHD(h5)
-    monkeypatch.setattr(shd.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], -11))
-    with pytest.raises(InputError, match="shd.h5: damaged: HDF5 crashed reading it"):
-        SHD(h5)
+
+
+def test_what_a_file_may_take_is_bounded(h5, monkeypatch):
+    def refused(message, **limits):
+        monkeypatch.setattr(shd, "_LIMITS", replace(LIMITS, **limits))
+        with pytest.raises(InputError, match=message) as raised:
+            SHD(h5)
+        assert str(raised.value).startswith(f"{h5}: ") and "\n" not in str(raised.value)
+
+    refused("bytes; up to 1,000 are read", bytes=1000)
+    h5.write_bytes(gzip.compress(h5.read_bytes()))
+    refused("more than the 4,000 bytes that are read, unpacked", bytes=4000)
+    refused("more than the 11 entries", entries=11)
+    refused(r"not a readable HDF5 file, or damaged|ended with code", memory=1 << 28)
+    refused("had not read it after 0.001 s", wall_s=1e-3)      # no Python starts so fast
+    refused("ended with code -(24|9)", cpu_s=0)
+    monkeypatch.setattr(hdf5, "_COMMAND", ["-c", "import os; os.abort()"])
+    refused("damaged: the HDF5 library ended with code -6")
+
+
+def test_nothing_is_imported_from_where_the_file_lies(h5, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(
+        os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path))
+    monkeypatch.chdir(h5.parent)
+    (h5.parent / "h5py.py").write_text("raise SystemExit(7)")
+    assert len(SHD("shd.h5")) == 3
 
 
 def test_fsdd_is_a_folder_of_named_recordings(tmp_path):

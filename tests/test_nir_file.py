@@ -1,12 +1,14 @@
 """NIR's files: our own neuron there and back, spikes, and files that are damaged or meant ill."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import require_package
 from nets import DT_S, SHAPE, network, spikes
 from nirs import two_layers
 
-from ionspike.host import ionfile, nir_file
+from ionspike.host import hdf5, ionfile, nir_file
 from ionspike.host.ageing import Faults
 from ionspike.host.compiler import compile
 from ionspike.host.errors import InputError
@@ -207,10 +209,10 @@ def test_what_unpacks_without_end_is_refused(h5py, tmp_path, monkeypatch):
 
 def test_a_library_that_crashes_or_hangs_is_one_line(tmp_path, monkeypatch):
     network().save(tmp_path / "net.nir")
-    monkeypatch.setattr(nir_file, "_COMMAND", ["-c", "import os; os.abort()"])
+    monkeypatch.setattr(hdf5, "_COMMAND", ["-c", "import os; os.abort()"])
     refused(tmp_path / "net.nir", "damaged: the HDF5 library ended with code -6")
-    monkeypatch.setattr(nir_file, "_COMMAND", ["-c", "import time; time.sleep(60)"])
-    monkeypatch.setattr(nir_file, "_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(hdf5, "_COMMAND", ["-c", "import time; time.sleep(60)"])
+    monkeypatch.setattr(nir_file, "LIMITS", replace(nir_file.LIMITS, wall_s=0.5))
     refused(tmp_path / "net.nir", "had not read it after 0.5 s")
 
 
@@ -235,5 +237,5 @@ def test_every_file_of_a_flipped_byte_is_read_or_refused(tmp_path):
 
 def test_h5py_is_asked_for_where_it_is_missing(tmp_path, monkeypatch):
     network().save(tmp_path / "net.nir")
-    monkeypatch.setattr(nir_file, "find_spec", lambda name: None)
+    monkeypatch.setattr(hdf5, "find_spec", lambda name: None)
     refused(tmp_path / "net.nir", r"needs h5py; pip install -e '.\[nir\]' brings it")
