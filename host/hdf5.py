@@ -22,8 +22,8 @@ __all__ = ["Limits", "Ragged", "Tree", "read", "tree_of"]
 #: Groups are dicts, texts str, arrays arrays or Ragged; arrays of texts are nested lists.
 Tree = dict[str, Any]
 
-#: Of a Python that reads the file; nothing is imported from where it stands.
-_COMMAND = ["-P", "-m", "ionspike.host.hdf5_child"]
+#: Of a Python that reads the file; nothing is imported from where it or the file stands.
+_COMMAND = ["-P", str(Path(__file__).with_name("hdf5_child.py"))]
 
 
 @dataclass(frozen=True)

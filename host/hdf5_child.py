@@ -1,4 +1,4 @@
-"""Reads an HDF5 file in a process of its own: ``python -m ionspike.host.hdf5_child FILE ASKED``.
+"""Reads an HDF5 file in a process of its own: ``python -P hdf5_child.py FILE ASKED``.
 
 The HDF5 library is C that was not written for files that may be anybody's. What it does to this
 process, its memory or its time does not reach the one that asked: :mod:`ionspike.host.hdf5`.
@@ -119,12 +119,12 @@ def _read(path: str, names: list[str], most: dict[str, int]) -> bytes:
     with open(path, "rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     if packed:
-        with gzip.open(path) as file:
-            content = io.BytesIO(file.read(most["bytes"] + 1))
+        with gzip.open(path) as unpacking:
+            content = io.BytesIO(unpacking.read(most["bytes"] + 1))
         if content.seek(0, io.SEEK_END) > most["bytes"]:
             raise _Refused(f"more than the {most['bytes']:,} bytes that are read, unpacked")
-    with h5py.File(content if packed else path, "r") as file:
-        return _packed(group(file, "", 0), arrays)
+    with h5py.File(content if packed else path, "r") as root:
+        return _packed(group(root, "", 0), arrays)
 
 
 def _packed(index: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:

@@ -25,8 +25,8 @@ def add(verbs: Any) -> None:
                   "the bit-exact golden model.")
     parser.add_argument("data", metavar="digits|speech|braille|FILE.npz",
                         help="handwritten digits; SHD-like spoken digits; Braille; or spikes and labels")
-    parser.add_argument("--data", dest="file", metavar="FILE.npz", help="where speech or braille "
-                        "lie; without it, in the folder IONSPIKE_DATA")
+    parser.add_argument("--data", dest="file", metavar="FILE", help="where speech (.npz, or .h5 "
+                        "as SHD's) or braille (.npz) lie; without it, in the folder IONSPIKE_DATA")
     parser.add_argument("--epochs", type=count, default=_EPOCHS, metavar="N",
                         help="passes through the data (default %(default)s)")
     parser.add_argument("--output", metavar="FILE.ion", help="where the network goes; without it, "
@@ -153,7 +153,10 @@ def _events(arguments: argparse.Namespace) -> tuple[Any, tuple[int, ...]]:
     module = speech if arguments.data == "speech" else braille
     folder = os.environ.get("IONSPIKE_DATA")
     if arguments.file is None and folder is None:
-        raise InputError(f"{arguments.data} needs {module.FILE}: give it by --data, or its folder "
-                         f"by IONSPIKE_DATA")
-    events = module.load(Path(arguments.file or Path(str(folder)) / module.FILE))
-    return events, held_out or (speech.HELD_OUT if module is speech else ())
+        raise InputError(f"{arguments.data} needs {' or '.join(module.FILES)}: give it by --data, or "
+                         f"its folder by IONSPIKE_DATA")
+    paths = [Path(str(folder)) / name for name in module.FILES]
+    events = module.load(Path(arguments.file) if arguments.file is not None
+                         else next((path for path in paths if path.exists()), paths[0]))
+    return events, held_out or (speech.HELD_OUT if module is speech and events.groups is not None
+                                else ())

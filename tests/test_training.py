@@ -1,10 +1,12 @@
+import gzip
 import json
 import os
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import require_compiler
+from conftest import require_compiler, require_package
 
 from ionspike.host import cli
 from ionspike.host.board import Board
@@ -100,13 +102,13 @@ def test_split_holds_out_whole_groups_or_a_fifth_of_each_class():
     assert np.bincount(plain.labels[held_out]).tolist() == [10, 10, 10] and len(training) == 114
 
 
-def write_speech(path, items=6, **changes):
+def write_speech(path, items=6, last=2600, **changes):
     """Random items in the SHD-like layout; returns their (step, channel) pairs."""
     rng = np.random.default_rng(2)
     pairs, counts, deltas = [], np.zeros((items, 700), np.uint16), []
     for k in range(items):
         channel = np.sort(rng.integers(0, 700, 300))
-        at = rng.integers(0, 2600, 300)
+        at = rng.integers(0, last, 300)
         order = np.lexsort((at, channel))
         at, channel = at[order], channel[order]
         before = np.concatenate([[0], np.where(np.diff(channel) == 0, at[:-1], 0)])
@@ -144,8 +146,62 @@ def test_speech_of_another_layout_is_refused(tmp_path, changes, message):
         speech.load(tmp_path / "s.npz")
 
 
+def write_shd(path, pairs, kind="f8", units=None, **changes):
+    """The same (step, channel) pairs as SHD lays them out, in the order of time."""
+    require_package("h5py", "audio")
+    import h5py
+    with h5py.File(path, "w") as file:
+        times = file.create_dataset("spikes/times", (len(pairs),), h5py.vlen_dtype(np.dtype(kind)))
+        unit = file.create_dataset("spikes/units", (len(pairs),), h5py.vlen_dtype(np.dtype("i4")))
+        for k, (at, channel) in enumerate(pairs):
+            order = np.lexsort((channel, at))
+            times[k], unit[k] = (at[order] * 5e-4).astype(kind), channel[order]
+        content = {"labels": np.arange(len(pairs), dtype=np.uint8),
+                   "extra/speaker": np.arange(len(pairs), dtype=np.uint8), **changes}
+        for name, values in content.items():
+            if values is not None:
+                file[name] = values
+    return path
+
+
+@pytest.mark.parametrize("kind, last", [("f8", 2600), ("f4", 2600), ("f2", 1000)])
+def test_events_are_the_same_from_both_layouts(tmp_path, kind, last):
+    pairs = write_speech(tmp_path / "s.npz", last=last)
+    one = speech.load(tmp_path / "s.npz")
+    other = speech.load(write_shd(tmp_path / "s.h5", pairs, kind))
+    for field in fields(Events):
+        assert np.array_equal(getattr(one, field.name), getattr(other, field.name)), field.name
+        assert type(getattr(one, field.name)) is type(getattr(other, field.name))
+    assert one.digest == other.digest and len(one.at) == 1800
+
+
+@pytest.mark.parametrize("pairs, changes, message", [
+    ([], {}, "holds no utterances"),
+    ([(3, 4), (65536, 0)], {}, "utterance 1 has a spike at 32.768 s; 0 to 32.7675 s are read"),
+    ([(-1, 4)], {}, "utterance 0 has a spike at -0.0005 s"),
+    ([(np.nan, 4)], {}, "utterance 0 has a spike at nan s"),
+    ([(3, 700)], {}, "utterance 0 has unit 700; there are 700, 0 to 699"),
+    ([(3, -1)], {}, "utterance 0 has unit -1"),
+    ([(3, 4)], {"labels": [20]}, "label 20; there are 20 classes"),
+    ([(3, 4)], {"labels": [-1]}, "labels must be 1 whole numbers from 0 on"),
+    ([(3, 4)], {"labels": None}, "has no array labels"),
+    ([(3, 4)], {"extra/speaker": [1, 2]}, "extra/speaker has 2 entries of int64, 1 integers")])
+def test_shd_that_cannot_be_learnt_from_is_refused(tmp_path, pairs, changes, message):
+    path = write_shd(tmp_path / "s.h5", [(np.array([at]), np.array([unit])) for at, unit in pairs],
+                     **changes)
+    with pytest.raises(InputError, match=message) as raised:
+        speech.load(path)
+    assert str(raised.value).startswith(f"{path}: ") and "\n" not in str(raised.value)
+
+
+def test_speakers_may_be_missing(tmp_path):
+    path = write_shd(tmp_path / "s.h5", [(np.array([1]), np.array([2]))] * 20,
+                     **{"extra/speaker": None})
+    assert speech.load(path).groups is None
+
+
 def test_the_shared_data_are_read():
-    found = speech.load(data(speech.FILE))
+    found = speech.load(data(speech.FILES[0]))
     assert len(found) == 8160 and found.channels == 700 and len(found.at) == 46_704_073
     training, held_out = found.split(speech.HELD_OUT)
     assert not set(found.groups[training]) & set(speech.HELD_OUT) and len(held_out) == 1729
@@ -154,7 +210,7 @@ def test_the_shared_data_are_read():
 
 
 def test_the_shared_braille_data_are_read():
-    found = braille.load(data(braille.FILE))
+    found = braille.load(data(braille.FILES[0]))
     assert len(found) == 1350 and len(found.classes) == 27 and found.channels == 48
     share = found.encode(np.arange(1350), Frame(77, 1e-3, 1)).mean()
     assert 0.01 < share < 0.2
@@ -333,6 +389,24 @@ def test_train_verb_writes_a_network_that_runs(tmp_path, capsys, monkeypatch):
     assert Path("again.ion").read_bytes() == Path("thirds.ion").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["shd_train.h5", "shd_train.h5.gz", None])
+def test_speech_is_trained_from_what_the_folder_or_the_option_names(tmp_path, capsys, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("ionspike.train.steps.can_compile", lambda: False)
+    monkeypatch.setenv("IONSPIKE_DATA", str(tmp_path))
+    rng = np.random.default_rng(1)
+    pairs = [(rng.integers(0, 300, 80), rng.integers(0, 35, 80) + 35 * k) for k in range(20)] * 2
+    path = write_shd(tmp_path / (name or "mine.h5"), pairs, labels=np.arange(40) % 20,
+                     **{"extra/speaker": np.repeat([3, 1, 9], [20, 10, 10])})
+    if name == "shd_train.h5.gz":
+        path.write_bytes(gzip.compress(path.read_bytes()))
+    option = [] if name else ["--data", "mine.h5"]
+    assert run("speech", *option, *SMALL, "--set", "batch=20", "--set", "group=35", "--epochs", "1",
+               "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["held_out"], told["items"]) == ([1, 9], {"training": 20, "validation": 20})
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["nowhere.npz"], "nowhere.npz: no such file"),
     (["noise.npz"], "noise.npz: not an .npz file, or damaged"),
@@ -351,7 +425,7 @@ def test_train_verb_writes_a_network_that_runs(tmp_path, capsys, monkeypatch):
     (["thirds.npz", "--set", "batch=24", "--resume"], "thirds.checkpoint: no checkpoint is there to go on from"),
     (["thirds.npz", "--output", "left.ion"], "left.checkpoint: is there from a training that has not"),
     (["thirds.npz", "--output", "left.ion", "--set", "batch=24", "--resume"], "left.checkpoint: not a checkpoint"),
-    (["speech"], "speech needs hd_spikes_train.npz: give it by --data"),
+    (["speech"], "speech needs hd_spikes_train.npz or shd_train.h5 or shd_train.h5.gz: give it by --data"),
     (["braille", "--data", "thirds.npz"], "thirds.npz: has no array 'taxel'")])
 def test_bad_input_is_one_line(tmp_path, capsys, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)

@@ -8,9 +8,9 @@ from ionspike.host.errors import InputError
 from ionspike.train.arrays import read, whole_numbers
 from ionspike.train.events import Events
 
-__all__ = ["FILE", "load"]
+__all__ = ["FILES", "load"]
 
-FILE = "braille_touch.npz"
+FILES = ("braille_touch.npz",)
 #: A taxel that nothing touches reads 255. It has an input for each level, which fires in every step
 #: that the reading is below it.
 _LEVELS = np.arange(32, 256, 64)
@@ -25,7 +25,7 @@ def load(path: Path) -> Events:
     taxel, letters = arrays["taxel"], arrays["letters"]
     if taxel.ndim != 3 or taxel.dtype != np.uint8 or 0 in taxel.shape or letters.ndim != 1 \
             or letters.dtype.kind != "U":
-        raise InputError(f"{path}: not in the layout of {FILE}: taxel must be uint8 [items, steps, "
+        raise InputError(f"{path}: not in the layout of {FILES[0]}: taxel must be uint8 [items, steps, "
                          f"taxels], letters words")
     length = whole_numbers(path, "length", arrays["length"], len(taxel))
     labels = whole_numbers(path, "label", arrays["label"], len(taxel))
