@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from ionspike.host import encoders
 from ionspike.host.board import Board
+from ionspike.host.compared import different
 from ionspike.host.errors import InputError
 from ionspike.host.network import Network
 from ionspike.host.result import Result
-from ionspike.host.seeds import lfsr_state
 from ionspike.host.spikes import Spikes
 
 __all__ = ["Demo", "encode", "load_network", "run"]
@@ -89,29 +89,17 @@ def encode(network: Network, images: NDArray[Any]) -> list[Spikes]:
 def run(board: Board, network: Network, images: NDArray[Any], labels: NDArray[Any], *, seed: int,
         progress: Callable[[int, int], None] | None = None) -> Demo:
     """Stream images as one run each; image k has the seed ``seed + k``."""
-    from ionspike.sim.model import Model
     compiled = board.load(network)
     items = encode(network, images)
     seeds = [seed + k for k in range(len(items))]
     begun = time.perf_counter()
     results = board.run_many(items, seeds=seeds, progress=progress)
     wall_s = time.perf_counter() - begun
-
-    model = Model(compiled.image, np.array([lfsr_state(s) for s in seeds], np.uint64))
-    spikes = model.run(compiled.to_board(np.stack([item.raster for item in items])))
-    slots = compiled.neuron_slots
-    state = model.state[:, slots]
-    different = [
-        k for k, result in enumerate(results)
-        if not (np.array_equal(result.spikes.raster, spikes[k][:, slots])
-                and result.final_state is not None
-                and np.array_equal(result.final_state, state[k])
-                and result.lfsr == int(model.lfsr[k]))]
     round_trips_s = np.array([board.round_trip_s() for _ in range(_ROUND_TRIPS)])
     traced = board.run(items[0], seed=seed, probes=_liveliest(results[0]))
     return Demo(
         results=results, answers=np.array([result.answer for result in results]),
-        labels=np.asarray(labels, np.int64), different=different, wall_s=wall_s,
+        labels=np.asarray(labels, np.int64), different=different(compiled, items, seeds, results), wall_s=wall_s,
         events=sum(item.count + result.spikes.count
                    for item, result in zip(items, results, strict=True)),
         round_trips_s=round_trips_s, inputs=items[0], traced=traced)

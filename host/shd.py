@@ -10,7 +10,10 @@ from ionspike.host import hdf5
 from ionspike.host.errors import InputError
 from ionspike.host.spikes import Spikes
 
-__all__ = ["SHD"]
+__all__ = ["SHD", "STEP_S"]
+
+#: What 16 bits hold of times up to a second, in which SHD has them.
+STEP_S = 5e-4
 
 _TIMES, _UNITS, _LABELS, _SPEAKERS = _NAMES = ("spikes/times", "spikes/units", "labels",
                                                "extra/speaker")

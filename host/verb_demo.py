@@ -1,4 +1,4 @@
-"""``ionspike demo``: real handwritten digits through a board."""
+"""``ionspike demo``: handwritten digits, or a spoken one, through a board."""
 
 import argparse
 from pathlib import Path
@@ -13,11 +13,21 @@ from ionspike.host.errors import InputError, LossError
 
 __all__ = ["add"]
 
+#: Classes whose output spikes are told.
+_SAID = 3
+
 
 def add(verbs: Any) -> None:
-    parser = verb(verbs, "demo", _demo, "Stream handwritten digits that were never used in training "
-                  "through a board, and compare with the golden model.")
-    parser.add_argument("--images", type=count, metavar="N", help="only the first N of the test")
+    parser = verb(verbs, "demo", _demo, "Stream handwritten digits that were never used in training, "
+                  "or a recording of a spoken one, through a board, and compare with the golden model.")
+    parser.add_argument("what", nargs="?", choices=("digits", "speech"), default="digits",
+                        help="handwritten digits, or a recording (default %(default)s)")
+    parser.add_argument("sound", nargs="?", metavar="FILE.wav", help="of speech: one channel of 16 "
+                        "bits, 8 to 192 kHz; FLAC needs pip install 'ionspike[audio]'")
+    parser.add_argument("--images", type=count, metavar="N", help="of digits: only the first N of "
+                        "the test")
+    parser.add_argument("--network", metavar="FILE.ion", help="of speech: a network that `ionspike "
+                        "train speech` made, instead of the one that comes with the package")
     parser.add_argument("--output", default="ionspike-demo.png", metavar="FILE.png",
                         help="where the picture goes (default %(default)s)")
     add_seed(parser, "of the noise (default %(default)s)", 1)
@@ -26,11 +36,21 @@ def add(verbs: Any) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from ionspike.host import demo, digits
-    from ionspike.host.picture import draw
     picture = Path(arguments.output)
     if picture.suffix != ".png" or not picture.absolute().parent.is_dir():
         raise InputError(f"{picture}: the picture is a .png in a folder that exists")
+    if arguments.what == "speech":
+        if arguments.sound is None or arguments.images is not None:
+            raise InputError("demo speech takes one recording, FILE.wav, and no --images")
+        return _speech(arguments, picture)
+    if arguments.sound is not None or arguments.network is not None:
+        raise InputError("a recording and --network are for `ionspike demo speech`, not for digits")
+    return _digits(arguments, picture)
+
+
+def _digits(arguments: argparse.Namespace, picture: Path) -> int:
+    from ionspike.host import demo, digits
+    from ionspike.host.picture import draw
     network = demo.load_network()
     try:
         data = digits.load()
@@ -86,10 +106,81 @@ def _demo(arguments: argparse.Namespace) -> int:
         ("gateware", f"build {first.build}, contract {hello.digest:08x}"),
         ("picture", picture)])
     emit(facts, lines, arguments.json)
-    if not equal:
-        note(compared)
+    return _ended(None if equal else compared, done.losses)
+
+
+def _speech(arguments: argparse.Namespace, picture: Path) -> int:
+    from ionspike.host import audio, demo_speech
+    from ionspike.host.speech_picture import draw
+    network = demo_speech.load_network(arguments.network)
+    sound = audio.load(arguments.sound)
+    if sound.clipped:
+        note(f"warning: {sound.clipped:,} samples are clipped")
+    sounding = demo_speech.encoded(sound, network, seed=arguments.seed)
+    frame, spikes = sounding.frame, sounding.spikes
+    if late := sounding.left_out["after"]:
+        note(f"{late:,} of {spikes.count:,} spikes come after the {frame.ticks * frame.bin_s:g} s that "
+             f"the network hears, and are left out")
+    with open_board(arguments) as board:
+        heard = demo_speech.run(board, network, sounding, seed=arguments.seed)
+        name, hello = board.name, board.hello
+    result = heard.result
+    where = origin(result.is_hardware, result.backend)
+
+    def named(which: int) -> str:
+        digit = demo_speech.spoken(heard.classes, which)
+        return heard.classes[which] if digit is None else f"{digit[0]} ({digit[1]})"
+
+    order = np.argsort(-heard.counts, kind="stable")
+    if heard.answer is None:
+        said = "no answer, for no output fired"
+    else:
+        said = "read as " + named(heard.answer) + "".join(f", tied with {named(k)}" for k in heard.tied)
+    draw(picture, sounding, heard, f"{Path(arguments.sound).name}: {said}\n{where}")
+    digit = None if heard.answer is None else demo_speech.spoken(heard.classes, heard.answer)
+    compared = "equal: every spike, final state word and LFSR" if heard.equal else "DIFFERS"
+    counters = {k: v for k, v in result.counters.items() if v}
+    link = {k: v for k, v in result.link.items() if v}
+    facts = {
+        "board": name, "backend": result.backend, "is_hardware": result.is_hardware,
+        "network": {"inputs": network.inputs, "bias": sounding.bias, "neurons": network.neurons,
+                    "synapses": network.synapses, "metadata": network.metadata},
+        "sound": arguments.sound, "rate_Hz": sound.rate_Hz, "seconds": sound.seconds,
+        "clipped": sound.clipped, "cochlea_spikes": spikes.count, "merged": spikes.merged,
+        "left_out": sounding.left_out, "input_spikes": sounding.inputs.count,
+        "answer": None if heard.answer is None else heard.classes[heard.answer],
+        "digit": None if digit is None else digit[0],
+        "language": None if digit is None else digit[1],
+        "tied": [heard.classes[k] for k in heard.tied],
+        "classes": list(heard.classes), "counts": heard.counts.tolist(),
+        "equal": heard.equal, "ticks": result.ticks, "wall_s": result.wall_s,
+        "counters": result.counters, "losses": result.losses, "link": result.link,
+        "seed": arguments.seed, "image_digest": result.image_digest, "build": result.build,
+        "versions": result.versions, "picture": str(picture)}
+    emit(facts, table([
+        ("ran on", f"{name}: {where}"),
+        ("network", f"{network.inputs} inputs, {network.neurons} memristor neurons, "
+                    f"{network.synapses:,} synapses"),
+        ("sound", f"{arguments.sound}: {sound.seconds:.3f} s at {sound.rate_Hz:,} Hz"),
+        ("spikes", f"{spikes.count:,} of {spikes.width} channels; {late:,} too late, "
+                   f"{sounding.left_out['input']:,} on channels without an input"),
+        ("answer", said),
+        ("output spikes", ", ".join(f"{named(int(k))} {heard.counts[k]:,}" for k in order[:_SAID])),
+        ("against the golden model", compared),
+        ("speed", f"{result.ticks:,} ticks in {result.wall_s:.3g} s"),
+        ("core counters", ", ".join(f"{k} {v:,}" for k, v in counters.items()) or "all zero"),
+        ("link counters", ", ".join(f"{k} {v:,}" for k, v in link.items()) or "-"),
+        ("lost or late", ", ".join(f"{k} {v}" for k, v in result.losses.items()) or "nothing"),
+        ("seed", arguments.seed), ("network image", result.image_digest[:16]),
+        ("gateware", f"build {result.build}, contract {hello.digest:08x}"),
+        ("picture", picture)]), arguments.json)
+    return _ended(None if heard.equal else compared, result.losses)
+
+
+def _ended(differs: str | None, losses: dict[str, int]) -> int:
+    if differs is not None:
+        note(differs)
         return 1
-    if done.losses:
-        raise LossError("data were lost or late: "
-                        + ", ".join(f"{k} {v}" for k, v in done.losses.items()))
+    if losses:
+        raise LossError("data were lost or late: " + ", ".join(f"{k} {v}" for k, v in losses.items()))
     return 0

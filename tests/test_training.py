@@ -12,6 +12,7 @@ from ionspike.host import cli
 from ionspike.host.board import Board
 from ionspike.host.compiler import compile
 from ionspike.host.errors import InputError
+from ionspike.host.frame import Frame
 from ionspike.host.network import Network
 from ionspike.spec.coefficients import coefficients
 from ionspike.spec.device import Device
@@ -21,7 +22,7 @@ torch = pytest.importorskip("torch", reason="not installed: torch (pip install t
 
 from ionspike.train import arrays, braille, checkpoint, speech  # noqa: E402
 from ionspike.train.evaluate import different, read, shape_for  # noqa: E402
-from ionspike.train.events import Augmentation, Events, Frame  # noqa: E402
+from ionspike.train.events import Augmentation, Events  # noqa: E402
 from ionspike.train.loop import Training, accuracy, train  # noqa: E402
 from ionspike.train.properties import PROPERTIES, without  # noqa: E402
 from ionspike.train.settings import FILE, Settings  # noqa: E402

@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ionspike.host import compared
 from ionspike.host.board import Board
 from ionspike.host.compiler import compile
 from ionspike.host.demo import encode
 from ionspike.host.errors import InputError
+from ionspike.host.frame import with_bias
 from ionspike.host.network import Network
 from ionspike.host.seeds import lfsr_state
 from ionspike.host.spikes import Spikes
@@ -28,7 +30,12 @@ def answers(network: Network, images: NDArray[np.uint8], seed: int) -> NDArray[n
 
 def read(network: Network, raster: NDArray[np.bool_], seed: int,
          shape: CoreShape = DEFAULT_SHAPE) -> NDArray[np.int64]:
-    """The class each item ``[items, ticks, inputs]`` is read as.
+    """The class each item is read as.
+
+    Parameters
+    ----------
+    raster : ``[items, ticks, inputs]``, without the inputs of a bias; see
+        :func:`ionspike.host.frame.with_bias`.
 
     Item k runs from rest with the seed ``seed + k``. As for ``Result.answer``, the class whose
     outputs fired most wins, the first of several.
@@ -39,7 +46,7 @@ def read(network: Network, raster: NDArray[np.bool_], seed: int,
     member = np.array([[label == name for name in classes] for label in network.labels])
     found = []
     for start in range(0, len(raster), _SIDE_BY_SIDE):
-        items = compiled.to_board(raster[start:start + _SIDE_BY_SIDE])
+        items = compiled.to_board(with_bias(network, raster[start:start + _SIDE_BY_SIDE]))
         model = Model(compiled.image, [lfsr_state(seed + start + k) for k in range(len(items))])
         counts = np.zeros((len(items), len(outputs)), np.int64)
         for t in range(items.shape[1]):
@@ -55,19 +62,12 @@ def accuracy(network: Network, images: NDArray[np.uint8], labels: NDArray[np.uin
 
 
 def different(board: Board, network: Network, raster: NDArray[np.bool_], seed: int) -> list[int]:
-    """Items ``[items, ticks, inputs]`` whose spikes, final state or LFSR on a board are not those of
-    the golden model."""
+    """Items, as for :func:`read`, whose spikes, final state or LFSR on a board are not those of the
+    golden model."""
     compiled = board.load(network)
     seeds = [seed + k for k in range(len(raster))]
-    results = board.run_many([Spikes(item, network.dt_s) for item in raster], seeds=seeds)
-    model = Model(compiled.image, [lfsr_state(s) for s in seeds])
-    spikes = model.run(compiled.to_board(raster))[..., compiled.neuron_slots]
-    state = model.state[:, compiled.neuron_slots]
-    return [k for k, result in enumerate(results)
-            if not (np.array_equal(result.spikes.raster, spikes[k])
-                    and result.final_state is not None
-                    and np.array_equal(result.final_state, state[k])
-                    and result.lfsr == int(model.lfsr[k]))]
+    items = [Spikes(item, network.dt_s) for item in with_bias(network, raster)]
+    return compared.different(compiled, items, seeds, board.run_many(items, seeds=seeds))
 
 
 def shape_for(network: Network) -> CoreShape:

@@ -8,24 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ionspike.host.errors import InputError
+from ionspike.host.frame import Frame
 
-__all__ = ["Augmentation", "Events", "Frame"]
-
-
-@dataclass(frozen=True)
-class Frame:
-    """How events become the inputs of a network.
-
-    Parameters
-    ----------
-    ticks : length of an item; what comes later is left out.
-    bin_s : seconds of the data that a tick shows.
-    group : neighbouring channels that share an input, which fires where any of them does.
-    """
-
-    ticks: int
-    bin_s: float
-    group: int
+__all__ = ["Augmentation", "Events"]
 
 
 @dataclass(frozen=True)
@@ -125,7 +110,7 @@ class Events:
         return training, validation
 
     def inputs(self, frame: Frame) -> int:
-        return self.channels // frame.group
+        return frame.inputs(self.channels)
 
     def encode(self, chosen: NDArray[np.int64], frame: Frame, changed: Augmentation | None = None,
                rng: np.random.Generator | None = None) -> NDArray[np.bool_]:
@@ -135,7 +120,7 @@ class Events:
         ----------
         changed, rng : by how much items are changed, and the generator that draws it.
         """
-        items, inputs = len(chosen), self.inputs(frame)
+        items = len(chosen)
         lengths = self.offset[chosen + 1] - self.offset[chosen]
         item = np.repeat(np.arange(items), lengths)
         first = np.cumsum(lengths) - lengths
@@ -150,14 +135,9 @@ class Events:
             channel = (channel - middle) * (1 + each(changed.stretch)) + middle
             channel = np.rint(channel + each(changed.shift))
             tick *= 1 + each(changed.time_stretch)
-        # A millionth of a tick, so that a step that begins with a tick is not the tick before.
-        tick = np.floor(tick + 1e-6).astype(np.int64)
-        place = np.floor(channel / frame.group).astype(np.int64)
-        there = (tick < frame.ticks) & (place >= 0) & (place < inputs)
-        raster = np.zeros((items, frame.ticks, inputs), bool)
-        raster[item[there], tick[there], place[there]] = True
+        raster = frame.rasters(tick, channel, self.channels, item=item, items=items)
         if changed is not None and rng is not None and changed.drop:
-            raster &= rng.random((items, 1, inputs)) >= changed.drop
+            raster &= rng.random((items, 1, raster.shape[2])) >= changed.drop
         return raster
 
     def late(self, chosen: NDArray[np.int64], frame: Frame) -> int:

@@ -5,17 +5,17 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ionspike.host.errors import InputError
+from ionspike.host.frame import Frame
 from ionspike.spec.device import Device
-from ionspike.train.events import Augmentation, Frame
+from ionspike.train.events import Augmentation
 from ionspike.train.properties import PROPERTIES, without
 
 __all__ = ["BRAILLE", "DIGITS", "FILE", "SPEECH", "Settings"]
 
 #: Lowest and highest value of each number.
 _RANGES = {
-    "outputs": (1, 64), "ticks": (1, 10_000), "bin_s": (1e-6, 10.0), "group": (1, 10_000),
-    "dt_s": (1e-6, 1e-2), "r_control_ohm": (1.0, 1e18), "scale": (1, 32767), "batch": (1, 65_536),
-    "rate": (1e-6, 1.0), "warm_up": (0.0, 0.9), "spread_V": (0.0, 2.0), "mean_V": (-2.0, 2.0),
+    "outputs": (1, 64), "dt_s": (1e-6, 1e-2), "r_control_ohm": (1.0, 1e18), "scale": (1, 32767),
+    "batch": (1, 65_536), "rate": (1e-6, 1.0), "warm_up": (0.0, 0.9), "spread_V": (0.0, 2.0), "mean_V": (-2.0, 2.0),
     "recurrent_V": (0.0, 2.0), "shift": (0.0, 1000.0), "stretch": (0.0, 0.9),
     "time_stretch": (0.0, 0.9), "drop": (0.0, 0.9), "spread_growth": (0.0, 1.0),
     "spread_rc": (0.0, 1.0), "spread_gap": (0.0, 0.25), "readout": (0.0, 100.0),
@@ -82,6 +82,7 @@ class Settings:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise InputError(f"{name} must be {low:g} to {high:g}, not {value!r}")
+        _ = self.frame  # which refuses what it cannot be
         if self.missing and self.missing not in PROPERTIES:
             without(self.memristor, self.missing)
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ionspike.host.cochlea import CHANNELS
 from ionspike.host.errors import InputError
-from ionspike.host.shd import SHD
+from ionspike.host.shd import SHD, STEP_S
 from ionspike.train.arrays import read, whole_numbers
 from ionspike.train.events import Events
 
@@ -18,10 +19,8 @@ __all__ = ["FILES", "HELD_OUT", "load"]
 FILES = ("hd_spikes_train.npz", "shd_train.h5", "shd_train.h5.gz")
 #: Speakers that are not trained on.
 HELD_OUT = (1, 9)
-_CLASSES, _CHANNELS = 20, 700
+_CLASSES = 20
 _NAMES = tuple(str(k) for k in range(_CLASSES))
-#: Of times in seconds, which SHD has in 16 bits: half a millisecond is what they hold.
-_STEP_S = 5e-4
 _LAST = (1 << 16) - 1
 
 
@@ -70,27 +69,27 @@ def _arrays(path: Path) -> Events:
 
 
 def _hdf5(path: Path) -> Events:
-    data = SHD(path, _CHANNELS)
+    data = SHD(path, CHANNELS)
     items = len(data)
     if not items:
         raise InputError(f"{path}: holds no utterances")
     at, channel = np.empty(len(data.times), np.uint16), np.empty(len(data.times), np.uint16)
     for k, (start, stop) in enumerate(pairwise(data.offset)):
-        step = np.rint(data.times[start:stop].astype(np.float64) / _STEP_S)
+        step = np.rint(data.times[start:stop].astype(np.float64) / STEP_S)
         unit = data.units[start:stop]
         late = ~((step >= 0) & (step <= _LAST))
-        off = ~((unit >= 0) & (unit < _CHANNELS) & (unit % 1 == 0))
+        off = ~((unit >= 0) & (unit < CHANNELS) & (unit % 1 == 0))
         if late.any():
-            raise InputError(f"{path}: utterance {k} has a spike at {step[late][0] * _STEP_S:g} s; "
-                             f"0 to {_LAST * _STEP_S:g} s are read")
+            raise InputError(f"{path}: utterance {k} has a spike at {step[late][0] * STEP_S:g} s; "
+                             f"0 to {_LAST * STEP_S:g} s are read")
         if off.any():
             raise InputError(f"{path}: utterance {k} has unit {unit[off][0]:g}; there are "
-                             f"{_CHANNELS}, 0 to {_CHANNELS - 1}")
+                             f"{CHANNELS}, 0 to {CHANNELS - 1}")
         order = np.lexsort((step, unit))
         at[start:stop], channel[start:stop] = step[order], unit[order]
     speakers = whole_numbers(path, "extra/speaker", data.speakers, items) \
         if (data.speakers >= 0).any() else None
-    return _events(path, _CHANNELS, _STEP_S, at, channel, data.offset,
+    return _events(path, CHANNELS, STEP_S, at, channel, data.offset,
                    whole_numbers(path, "labels", data.labels, items), speakers)
 
 

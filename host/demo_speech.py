@@ -1,0 +1,130 @@
+"""A spoken digit through cochlea, network and board."""
+
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ionspike.host.audio import Audio
+from ionspike.host.board import Board
+from ionspike.host.cochlea import CHANNELS, encode
+from ionspike.host.compared import different
+from ionspike.host.errors import InputError
+from ionspike.host.frame import Frame, with_bias
+from ionspike.host.network import Network
+from ionspike.host.result import Result
+from ionspike.host.shd import STEP_S
+from ionspike.host.spikes import Spikes
+
+__all__ = ["Heard", "Sounding", "encoded", "load_network", "run", "spoken"]
+
+_LANGUAGES = ("English", "German")
+#: Digits of one language after the other.
+_CLASSES = 10 * len(_LANGUAGES)
+
+
+@dataclass(frozen=True)
+class Sounding:
+    """A recording as a network's input.
+
+    Parameters
+    ----------
+    spikes : of the cochlea's channels, in steps of half a millisecond.
+    inputs : of the network, in its ticks, a bias among them.
+    frame : how the one became the other.
+    bias : inputs at the end that fire in every tick.
+    left_out : spikes of the cochlea that are not among the inputs, see :meth:`Frame.left_out`.
+    """
+
+    audio: Audio
+    spikes: Spikes
+    inputs: Spikes
+    frame: Frame
+    bias: int
+    left_out: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a board made of it.
+
+    Parameters
+    ----------
+    classes : names, in the order of their outputs.
+    counts : spikes of the outputs of each.
+    equal : whether every spike, final state word and LFSR are the golden model's.
+    """
+
+    result: Result
+    classes: tuple[str, ...]
+    counts: NDArray[np.int64]
+    equal: bool
+
+    @property
+    def answer(self) -> int | None:
+        """The class whose outputs fired most, the first of several; None where none did."""
+        return self.result.answer if self.counts.any() else None
+
+    @property
+    def tied(self) -> list[int]:
+        """Classes whose outputs fired as often as the answer's."""
+        if self.answer is None:
+            return []
+        most = np.flatnonzero(self.counts == self.counts[self.answer])
+        return [int(k) for k in most if k != self.answer]
+
+
+def load_network(path: str | None) -> Network:
+    """The network of a file, or the trained one that comes with the package.
+
+    Raises
+    ------
+    InputError
+        For a file that is no network, or without a file where none comes with the package.
+    """
+    if path is not None:
+        return Network.load(path)
+    with as_file(files("ionspike.host") / "speech.ion") as own:
+        if not own.exists():
+            raise InputError("no trained network of spoken digits comes with this version: "
+                             "--network FILE.ion names one, `ionspike train speech` makes one")
+        return Network.load(own)
+
+
+def encoded(audio: Audio, network: Network, *, seed: int) -> Sounding:
+    """A recording as the events that such a network was trained on, and as its inputs.
+
+    Raises
+    ------
+    InputError
+        For a network that was trained on something else, or does not say on what.
+    """
+    frame = Frame.of(network)
+    if not network.labels:
+        raise InputError("the network does not name the classes of its outputs")
+    # Refused before the work: a raster of nothing has the same inputs.
+    nothing = frame.rasters(np.zeros(0), np.zeros(0), CHANNELS)[0]
+    bias = with_bias(network, nothing).shape[1] - nothing.shape[1]
+    spikes = encode(audio, seed=seed, dt_s=STEP_S)
+    step, channel = spikes.events()
+    tick = step * (STEP_S / frame.bin_s)
+    raster = with_bias(network, frame.rasters(tick, channel, CHANNELS)[0])
+    return Sounding(audio, spikes, Spikes(raster, network.dt_s), frame, bias,
+                    frame.left_out(tick, channel, CHANNELS))
+
+
+def run(board: Board, network: Network, sounding: Sounding, *, seed: int) -> Heard:
+    """From rest, and the same on the golden model."""
+    compiled = board.load(network)
+    result = board.run(sounding.inputs, seed=seed)
+    classes = tuple(dict.fromkeys(network.labels))
+    counts = np.zeros(len(classes), np.int64)
+    np.add.at(counts, [classes.index(label) for label in network.labels], result.output_counts)
+    return Heard(result, classes, counts,
+                 not different(compiled, [sounding.inputs], [seed], [result]))
+
+
+def spoken(classes: tuple[str, ...], which: int) -> tuple[int, str] | None:
+    """``(digit, language)`` of a class; None where the classes are not those of spoken digits."""
+    return (which % 10, _LANGUAGES[which // 10]) if len(classes) == _CLASSES else None

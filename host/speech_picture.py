@@ -1,0 +1,64 @@
+"""A spoken digit on its way through a network, as a picture that is read as well in grey."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ionspike.host.demo_speech import Heard, Sounding, spoken
+
+__all__ = ["draw"]
+
+
+def draw(path: Path, sounding: Sounding, heard: Heard, title: str) -> None:
+    """Write a PNG: sound, spikes in, spikes of the hidden neurons, output spikes of each class."""
+    import matplotlib
+    from matplotlib.figure import Figure
+    audio, frame, result = sounding.audio, sounding.frame, heard.result
+    figure = Figure(figsize=(8, 10), layout="constrained")
+    parts: Any = figure.subfigures(2, 1, height_ratios=(8, 3))
+    upper, lower = parts
+    sound, inputs, hidden = upper.subplots(3, 1, sharex=True, height_ratios=(1.2, 3, 3))
+    figure.suptitle(title)
+
+    sound.plot(np.arange(len(audio.samples)) / audio.rate_Hz, audio.samples, color="0.0",
+               linewidth=0.4)
+    sound.set_ylabel("sound\n(of full scale)")
+    tick, index = sounding.inputs.events()
+    width = sounding.inputs.width - sounding.bias
+    sounds = index < width
+    inputs.scatter(tick[sounds] * frame.bin_s, index[sounds], s=4, marker="|", color="0.0")
+    inputs.set_ylabel("input\n(high tones first)")
+    inputs.set_ylim(width, -1)
+
+    among = np.setdiff1d(np.arange(result.spikes.width), result.outputs)
+    tick, index = np.nonzero(result.spikes.raster[:, among])
+    hidden.scatter(tick * frame.bin_s, index, s=4, marker="|", color="0.0")
+    hidden.set_ylabel("hidden neuron")
+    hidden.set_ylim(-1, max(1, len(among)))
+    hidden.set_xlabel(f"time of the sound (s); the device takes {1e3 * result.spikes.dt_s:g} ms for "
+                      f"{1e3 * frame.bin_s:g} ms of it")
+    hidden.set_xlim(0, frame.ticks * frame.bin_s)
+
+    axes = lower.subplots()
+    shades = ["0.0" if k == heard.answer else "0.75" for k in range(len(heard.counts))]
+    axes.bar(np.arange(len(heard.counts)), heard.counts, color=shades, edgecolor="0.0",
+             linewidth=0.6)
+    for k, count in enumerate(heard.counts):
+        axes.annotate(f"{count}", (k, count), (0, 2), textcoords="offset points", ha="center",
+                      fontsize=8)
+    axes.margins(y=0.15)
+    axes.set_ylim(bottom=0, top=None if heard.counts.any() else 1)
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.set_ylabel("output spikes")
+    digits = [spoken(heard.classes, k) for k in range(len(heard.classes))]
+    languages = list(dict.fromkeys(each[1] for each in digits if each is not None))
+    names = [name if digit is None else str(digit[0])
+             for name, digit in zip(heard.classes, digits, strict=True)]
+    axes.set_xticks(np.arange(len(names)), names)
+    axes.set_xlabel("class; the answer is black" if not languages else
+                    f"class: digits in {', then in '.join(languages)}; the answer is black")
+    if languages:
+        axes.axvline(len(names) / len(languages) - 0.5, color="0.0", linestyle=":", linewidth=0.8)
+    with matplotlib.rc_context({"svg.hashsalt": "ionspike"}):
+        figure.savefig(path, dpi=120, format="png", metadata={"Software": None})
