@@ -108,7 +108,7 @@ def encoded(audio: Audio, network: Network, *, seed: int) -> Sounding:
     bias = with_bias(network, nothing).shape[1] - nothing.shape[1]
     spikes = encode(audio, seed=seed, dt_s=STEP_S)
     step, channel = spikes.events()
-    tick = step * (STEP_S / frame.bin_s)
+    tick = step * (spikes.dt_s / frame.bin_s)
     raster = with_bias(network, frame.rasters(tick, channel, CHANNELS)[0])
     return Sounding(audio, spikes, Spikes(raster, network.dt_s), frame, bias,
                     frame.left_out(tick, channel, CHANNELS))

@@ -16,10 +16,11 @@ from ionspike.host.audio import Audio, load
 from ionspike.host.board import Board
 from ionspike.host.cli import main
 from ionspike.host.cochlea import CHANNELS
-from ionspike.host.frame import Frame
+from ionspike.host.frame import Frame, with_bias
 from ionspike.host.network import Network, Projection
 from ionspike.host.shd import STEP_S
-from ionspike.train.evaluate import read
+from ionspike.host.spikes import Spikes
+from ionspike.train.evaluate import different, read
 from ionspike.train.events import Events
 
 FRAME = {"ticks": 20, "bin_s": 0.01, "group": 35}
@@ -77,7 +78,7 @@ def test_the_demo_sees_and_answers_what_training_and_evaluation_would(bias):
     network = untrained(bias)
     sounding = demo_speech.encoded(Audio(SOUND, 48_000), network, seed=3)
     step, channel = sounding.spikes.events()
-    events = Events("one", CHANNELS, STEP_S, step.astype(np.uint16), channel.astype(np.uint16),
+    events = Events("one", CHANNELS, sounding.spikes.dt_s, step.astype(np.uint16), channel.astype(np.uint16),
                     np.array([0, len(step)]), np.array([0]), ("a",))
     raster = events.encode(np.array([0]), Frame(**FRAME))
     assert 0.05 < raster.mean() < 0.95
@@ -85,8 +86,21 @@ def test_the_demo_sees_and_answers_what_training_and_evaluation_would(bias):
     assert sounding.inputs.raster[:, 20:].all() and sounding.inputs.width == 20 + bias
     with Board.open(backend="golden") as board:
         heard = demo_speech.run(board, network, sounding, seed=3)
+    assert sounding.spikes.dt_s == STEP_S
     assert heard.equal and heard.counts.any()
     assert heard.answer == read(network, raster, seed=3)[0]
+
+
+def test_evaluation_and_board_get_the_same_bias():
+    network = untrained(1)
+    rng = np.random.default_rng(2)
+    raster = rng.random((12, 20, 20)) < rng.uniform(0.02, 0.9, (12, 1, 20))
+    items = [Spikes(with_bias(network, item), network.dt_s) for item in raster]
+    with Board.open(backend="golden") as board:
+        board.load(network)
+        answers = [result.answer for result in board.run_many(items, seeds=range(4, 16))]
+        assert len(set(answers)) > 3 and read(network, raster, seed=4).tolist() == answers
+        assert different(board, network, raster, seed=4) == []
 
 
 def test_on_the_virtual_board_the_spikes_are_the_golden_models(folder, capsys):

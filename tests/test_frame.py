@@ -14,12 +14,12 @@ FRAME = {"ticks": 100, "bin_s": 0.01, "group": 3}
 
 def test_an_event_is_in_the_tick_and_the_group_that_it_falls_in():
     frame = Frame(3, 0.01, 2)
-    tick = np.array([0.0, 0.999, 1 - 1e-9, 2.5, 3.0, -0.5, 2.0, 1.0])
-    channel = np.array([0, 1, 2, 4, 0, 0, 5, 6])
+    tick = np.array([0.0, 0.999, 1 - 1e-9, 2.5, 3.0, -0.5, 2.0, 1.0, 7.0])
+    channel = np.array([0, 1, 2, 4, 0, 0, 5, 6, 6])
     assert [tuple(at) for at in np.argwhere(frame.rasters(tick, channel, 7)[0])] == [
         (0, 0), (1, 1), (2, 2)]
     assert frame.inputs(7) == 3
-    assert frame.left_out(tick, channel, 7) == {"after": 1, "input": 1}
+    assert frame.left_out(tick, channel, 7) == {"after": 2, "input": 1}
     two = frame.rasters(tick[:4], channel[:4], 7, item=np.array([0, 1, 1, 0]), items=2)
     assert two.shape == (2, 3, 3) and [tuple(at) for at in np.argwhere(two)] == [
         (0, 0, 0), (0, 2, 2), (1, 0, 0), (1, 1, 1)]
