@@ -16,7 +16,7 @@ def draw(path: Path, audio: Audio, spikes: Spikes, title: str) -> None:
     from matplotlib.figure import Figure
     figure = Figure(figsize=(8, 6), layout="constrained")
     sound, raster = figure.subplots(2, 1, sharex=True, height_ratios=(1, 4))
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     sound.plot(np.arange(len(audio.samples)) / audio.rate_Hz, audio.samples, color="0.0",
                linewidth=0.4)
     sound.set_ylabel("sound")

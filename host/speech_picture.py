@@ -19,7 +19,7 @@ def draw(path: Path, sounding: Sounding, heard: Heard, title: str) -> None:
     parts: Any = figure.subfigures(2, 1, height_ratios=(8, 3))
     upper, lower = parts
     sound, inputs, hidden = upper.subplots(3, 1, sharex=True, height_ratios=(1.2, 3, 3))
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
 
     sound.plot(np.arange(len(audio.samples)) / audio.rate_Hz, audio.samples, color="0.0",
                linewidth=0.4)
@@ -55,7 +55,7 @@ def draw(path: Path, sounding: Sounding, heard: Heard, title: str) -> None:
     languages = list(dict.fromkeys(each[1] for each in digits if each is not None))
     names = [name if digit is None else str(digit[0])
              for name, digit in zip(heard.classes, digits, strict=True)]
-    axes.set_xticks(np.arange(len(names)), names)
+    axes.set_xticks(np.arange(len(names)), names, parse_math=False)
     axes.set_xlabel("class; the answer is black" if not languages else
                     f"class: digits in {', then in '.join(languages)}; the answer is black")
     if languages:

@@ -135,6 +135,16 @@ def test_no_spikes_are_no_answer_and_equal_counts_a_tie(folder, capsys):
     assert demo_speech.spoken(tuple(map(str, range(20))), 17) == (7, "German")
 
 
+def test_names_are_drawn_as_they_are(folder, capsys):
+    odd = "a$x_{$b"     # which matplotlib would take for mathematics
+    Path("a.wav").rename(f"{odd}.wav")
+    replace(untrained(1), labels=tuple(f"{odd}{k // 2}" for k in range(20))).save("net.ion")
+    assert main([*(f"{odd}.wav" if word == "a.wav" else word for word in GOLDEN), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert len(facts["counts"]) == 10 and facts["digit"] is None and facts["answer"] in facts["classes"]
+    assert main(["encode", f"{odd}.wav", "--output", "a.npz", "--picture", "b.png", "--channels", "9"]) == 0
+
+
 def replace_counts(counts):
     return type("Result", (), {"answer": int(np.argmax(counts))})()
 
