@@ -45,7 +45,8 @@ def main():
     rng = np.random.default_rng(1)
     net = network(rng) if options.network is None else Network.load(options.network)
     ticks = net.metadata.get("frame", {}).get("ticks", TICKS)
-    raster = rng.random((options.items, ticks, net.inputs)) < ACTIVITY
+    inputs = net.inputs - net.metadata.get("bias", 0)
+    raster = rng.random((options.items, ticks, inputs)) < ACTIVITY
     shape = shape_for(net)
     start, own = time.perf_counter(), time.process_time()
     answers = read(net, raster, 1, shape)

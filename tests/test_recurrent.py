@@ -1,11 +1,13 @@
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from ionspike.host.compiler import compile
+from ionspike.host.frame import with_bias
 from ionspike.host.mismatch import Mismatch
 from ionspike.host.network import Network
 from ionspike.host.seeds import lfsr_states
@@ -15,6 +17,7 @@ from ionspike.spec.shape import DEFAULT_SHAPE
 
 torch = pytest.importorskip("torch", reason="not installed: torch (pip install torch)")
 
+from ionspike.train import layer as normalised  # noqa: E402
 from ionspike.train import neuron, steps  # noqa: E402
 from ionspike.train.properties import PROPERTIES, without  # noqa: E402
 from ionspike.train.recurrent import Recurrent  # noqa: E402
@@ -25,16 +28,19 @@ SILENT = {"sigma1": 0.0, "residue_noise": 0.0}
 DEVICE = Device.load("zhao2025_ms").with_(r_control_ohm=200e6)
 
 
-def recurrent(hidden=(24, 16), outputs=8, inputs=12, seed=1, compiled=False, device=DEVICE, **changes):
-    """A network with devices of many kinds."""
+def recurrent(hidden=(24, 16), outputs=8, inputs=12, seed=1, compiled=False, device=DEVICE,
+              growth=1.0, gain_V=.8, bias_V=.8, **changes):
+    """A network with devices of many kinds, and means and variances that its inputs gave it."""
     generator = torch.Generator().manual_seed(seed)
-    model = Recurrent(device.with_(**changes), DT_S, inputs, hidden, outputs,
-                      scale_V=4096 * 2.0**-19, spread_V=0.25, mean_V=0.3, recurrent_V=0.15,
-                      generator=generator, compiled=compiled)
+    model = Recurrent(device.with_(**changes), DT_S, inputs, hidden, outputs, growth=growth,
+                      scale_V=4096 * 2.0**-19, gain_V=gain_V, bias_V=bias_V, recurrent_V=.1,
+                      dropout=0.3, generator=generator, compiled=compiled)
     with torch.no_grad():
-        model.gates += torch.randn(model.neurons, generator=generator) * 0.5
-        model.growths += torch.randn(model.neurons, generator=generator) * 0.3
-    return model
+        for layer in model.layers:
+            layer.growths += torch.randn(layer.growths.shape, generator=generator) * 0.3
+        with mock.patch.object(normalised, "_MOMENTUM", 1.0):
+            model(stimulus(inputs=inputs))
+    return model.eval()
 
 
 def stimulus(ticks=60, batch=16, inputs=12, seed=2, rate=0.3):
@@ -42,48 +48,63 @@ def stimulus(ticks=60, batch=16, inputs=12, seed=2, rate=0.3):
     return torch.from_numpy((rng.random((ticks, batch, inputs)) < rate).astype(np.float32))
 
 
-def by_autograd(model, x, weights, kg, growth):
-    """The same equations, differentiated by torch."""
-    first, limit, m = weights[0], model.limit, neuron.Memristors(model.device, model.dt_s)
-    m.h = m.h.to(x)
-    f = r = g = z = torch.zeros(x.shape[1], model.neurons).to(x)
-    off = torch.ones_like(f, dtype=torch.bool)
-    spikes = []
-    for now in x:
-        drive = torch.nn.functional.pad(now @ first, (0, model.neurons - model.first.stop))
-        for block, w in zip(model.blocks, weights[1:], strict=True):
-            left, right = block.target.start, model.neurons - block.target.stop
-            drive = drive + torch.nn.functional.pad(z[:, block.source] @ w, (left, right))
-        v = neuron._Drive.apply(drive)
-        e = torch.relu(v - g) + steps._OPEN_SLOPE * (v - v.detach()) * (v <= g)
-        h = neuron._Feedback.apply(f + r, limit, m.h, m.feedback_bound)
-        f = (f + growth * e * h - m.kf * f - neuron._F_LOSS).clamp(0, neuron._F_MAX)
-        r = (torch.relu((1 - m.kr) * r - neuron._R_LOSS) + m.kb * f).clamp(0, m.r_max)
-        over = f + r - limit
-        z = neuron._Spike.apply(over, off, v.detach() >= m.spike_level)
-        bridged = over.detach() >= 0
-        f = torch.where(bridged, limit - r.detach(), f)
-        held = torch.where(g > v, g, v.detach())
-        g = torch.where(bridged, held, ((1 - kg) * g - steps._V_LOSS).clamp(min=0))
-        off = g < m.spike_level
-        spikes.append(z)
-    return torch.stack(spikes)
+class _Spike(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, n, left, bridged, off, reaches):
+        ctx.save_for_backward(left, off)
+        return (bridged & off & reaches).to(n)
+
+    @staticmethod
+    def backward(ctx, grad):
+        left, off = ctx.saved_tensors
+        return grad * off / (1 + (10 * left) ** 2), None, None, None, None
 
 
-def test_gradients_are_those_of_autograd():
+def by_autograd(model, x):
+    """The same equations, differentiated by torch: n is a filament's way, with its value from f."""
+    m, rest = neuron.Memristors(model.device, model.dt_s), model.rest
+    mean, limit = steps.way(m.h)[1], model.limit
+    kg, growth, found = model.kg(), model.growth(), []
+    for layer, part in zip(model.layers, model.ranges, strict=True):
+        f = r = g = n = z = torch.zeros(x.shape[1], layer.bias.numel()).to(x)
+        off = torch.ones_like(f, dtype=torch.bool)
+        spikes = []
+        for drive in layer.drive(x):
+            if layer.recurrent is not None:
+                drive = drive + z @ layer.own()
+            v = neuron._Drive.apply(drive)
+            e = torch.relu(v - g) + steps._OPEN_SLOPE * (v - v.detach()) * (v <= g)
+            at = lambda gap: (gap * len(m.h)).clamp(0, len(m.h) - 1).long()  # noqa: E731
+            h = model.table[at(limit - f - r)]
+            f = (f + growth[part].detach() * e.detach() * h - m.kf * f - neuron._F_LOSS).clamp(0, neuron._F_MAX)
+            r = (torch.relu((1 - m.kr) * r - neuron._R_LOSS) + m.kb * f).clamp(0, m.r_max)
+            over = f + r - limit
+            bridged = over >= 0
+            left = torch.where(bridged, over / (float(m.h[0]) * mean), rest[at(-over)])
+            n = (1 - m.kf) * n + growth[part] * e / mean
+            z = _Spike.apply(n, left, bridged, off, v.detach() >= m.spike_level)
+            n = torch.where(bridged, 0.0, n)
+            f = torch.where(bridged, limit - r, f)
+            held = torch.where(g > v, g, v.detach())
+            g = torch.where(bridged, held, ((1 - kg[part]) * g - steps._V_LOSS).clamp(min=0))
+            off = g < m.spike_level
+            spikes.append(z)
+        z = torch.stack(spikes)
+        found.append(z)
+        x = torch.cat([torch.zeros_like(z[:1]), z[:-1]])
+    return torch.cat(found, -1)
+
+
+@pytest.mark.parametrize("learning", [False, True], ids=["settled", "normalised"])
+def test_gradients_are_those_of_autograd(learning):
     # Double precision, where no rounding makes spikes differ.
-    model, x = recurrent(**SILENT).double(), stimulus().double()
-    model.table = model.table.double()
+    model, x = recurrent(**SILENT).double().train(learning), stimulus().double()
     generator = torch.Generator().manual_seed(5)
     towards = torch.randn(60, 16, model.neurons, generator=generator).double()
     found = []
-    for run in ("own", "autograd"):
+    for run in (model, lambda x: by_autograd(model, x)):
         model.zero_grad()
-        if run == "own":
-            spikes = model(x)
-        else:
-            spikes = by_autograd(model, x, [neuron.quantise(w, model.scale_V) for w in model.weights],
-                                 model.kg(), model.growth())
+        spikes = run(x)
         (spikes * towards).sum().backward()
         found.append((spikes.detach(), [p.grad.clone() for p in model.parameters()]))
     (own, gradients), (other, expected) = found
@@ -116,6 +137,44 @@ def compare_compiled():
         assert torch.allclose(a, b, rtol=0.02, atol=0.02 * float(a.abs().max()))
 
 
+def test_a_filaments_way_is_even_where_the_field_grows():
+    h = neuron.Memristors(DEVICE, DT_S).h.double()
+    rest, mean = steps.way(h)
+    assert rest[0] == 0 and 0.99 < rest[-1] < 1 and (rest.diff() > 0).all()
+    # Under equal drives, with no leak, each tick covers as much of the way as the others.
+    f, step, places = 0.0, 0.002, []
+    while f < 1:
+        gap = int((1 - f) * 256)
+        places.append(1 - float(rest[min(gap, 255)]))
+        f += step * float(h[min(gap, 255)])
+    assert np.diff(places[::20]) == pytest.approx(20 * step / mean, rel=0.15)
+    assert steps.way(torch.ones(4))[0].tolist() == [0, 0.25, 0.5, 0.75]
+
+
+def test_a_drive_is_normalised_while_it_learns_and_a_cores_from_then_on():
+    model, x = recurrent(), stimulus()
+    layer = model.layers[0].train()
+    drive = layer.drive(x).flatten(0, 1)
+    assert torch.allclose(drive.mean(0), layer.bias, atol=1e-4)
+    assert torch.allclose(drive.std(0), layer.gain, rtol=1e-2)
+    mean = layer.mean.clone()
+    model.settle(True)
+    weights, bias = layer.folded()
+    assert torch.equal(layer.drive(x), x @ weights + bias.sum(0)) and torch.equal(layer.mean, mean)
+    assert torch.allclose(layer.drive(x).flatten(0, 1), drive, atol=0.1)
+    units = torch.cat([weights.flatten(), bias.flatten()]) / model.scale_V
+    assert torch.equal(units, units.round()) and units.abs().max() <= 127
+
+
+def test_drop_out_is_of_its_generator_and_spares_the_inputs():
+    model, x = recurrent(**SILENT), stimulus()
+    first, rest = model.ranges[0], slice(model.ranges[0].stop, None)
+    whole, one, again, other = (model(x, None, None, g) for g in (None, *(
+        torch.Generator().manual_seed(s) for s in (1, 1, 2))))
+    assert torch.equal(one, again) and not torch.equal(one[..., rest], other[..., rest])
+    assert torch.equal(one[..., first], whole[..., first])
+
+
 def test_steps_that_cannot_be_compiled_run_as_they_are(monkeypatch):
     def broken(*_, **__):
         def fails(*_):
@@ -124,16 +183,17 @@ def test_steps_that_cannot_be_compiled_run_as_they_are(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", broken)
     model = recurrent(hidden=(8,), outputs=4, compiled=True)
-    assert model._steps[False].is_compiled
+    assert model._steps[True].is_compiled
     expected = recurrent(hidden=(8,), outputs=4)
-    assert torch.equal(model(stimulus()), expected(stimulus()))
-    assert not model._steps[False].forward.is_compiled
+    one, other = (m(stimulus(), torch.Generator().manual_seed(1)) for m in (model, expected))
+    assert torch.equal(one, other) and one.any()
+    assert not model._steps[True].forward.is_compiled
 
 
 def golden(network, x, seed=1):
     """Spikes ``[ticks, batch, neurons]`` of the golden model."""
     compiled = compile(network, DEFAULT_SHAPE)
-    raster = x.numpy().transpose(1, 0, 2) > 0
+    raster = with_bias(network, x.numpy().transpose(1, 0, 2) > 0)
     model = Model(compiled.image, lfsr_states(seed, len(raster)))
     return model.run(compiled.to_board(raster))[..., compiled.neuron_slots].transpose(1, 0, 2), compiled
 
@@ -152,12 +212,16 @@ def test_golden_model_has_the_float_models_coefficients_and_nearly_its_spikes(ch
     assert (words & 0xFFF).tolist() == np.rint(model.kg().detach().numpy() * 4096).tolist()
     assert (words >> 12 & 0xFFF).tolist() == np.rint(model.growth().detach().numpy() * 8192).tolist()
     # Each neuron under what the golden model's spikes make its drive: no neuron answers for another.
-    first, *others = (neuron.quantise(w, model.scale_V) for w in model.weights)
-    drive = torch.nn.functional.pad(x @ first, (0, model.neurons - model.first.stop))
-    for block, w in zip(model.blocks, others, strict=True):
-        drive[1:, :, block.target] += torch.from_numpy(exact[:-1, :, block.source]).float() @ w
-    alone = Unroll.apply(drive, model.kg(), model.growth(), torch.full((model.neurons,), model.limit),
-                         model.table, model._steps[False], (), None).detach().numpy() > 0
+    before = torch.cat([torch.zeros(1, *exact.shape[1:]), torch.from_numpy(exact[:-1]).float()])
+    alone = []
+    for k, (layer, part) in enumerate(zip(model.layers, model.ranges, strict=True)):
+        drive = layer.drive(before[..., model.ranges[k - 1]] if k else x)
+        if layer.recurrent is not None:
+            drive = drive + before[..., part] @ layer.own()
+        alone.append(Unroll.apply(
+            drive, model.kg()[part], model.growth()[part], torch.full_like(layer.bias, model.limit),
+            model.table, model.rest, model._steps[False], None, None).detach().numpy() > 0)
+    alone = np.concatenate(alone, -1)
     assert 0.02 < exact.mean() < 0.3 and (exact.mean((0, 1)) > 0).mean() > 0.5
     assert (exact == alone).all(axis=0).mean() > 0.98
     # And all of them together, where a spike that rounding has moved moves others.
@@ -182,10 +246,12 @@ def test_rates_agree_under_noise_and_mismatch():
 def test_a_spike_reaches_others_in_the_next_tick():
     model = recurrent(hidden=(1,), outputs=1, inputs=1, **SILENT)
     with torch.no_grad():
-        for w, volts in zip(model.weights, (2.0, 0.0, 2.0), strict=True):
-            w.fill_(volts)
-        model.scale_V = 2.0**-5
-        model.growths.fill_(0)      # as much as allowed: one strong pulse bridges within few ticks
+        for layer in model.layers:
+            layer.mean.zero_(), layer.variance.fill_(1), layer.bias.zero_()
+            layer.weights.fill_(2), layer.gain.fill_(1)
+            layer.scale_V = model.scale_V = 2.0**-5
+            layer.growths.fill_(0)      # as much as allowed: one strong pulse bridges within few ticks
+        model.layers[0].recurrent.zero_()
     x = torch.ones(20, 1, 1)
     spikes = model(x)[:, 0].detach().numpy() > 0
     exact, _ = golden(exported(model), x)

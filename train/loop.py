@@ -21,6 +21,9 @@ __all__ = ["Training", "accuracy", "train"]
 
 Progress = Callable[[int, int], None]
 
+#: Of an output spike in the loss, to begin with.
+_WORTH = 0.5
+
 
 class Training(nn.Module):
     """A network, the readout that is trained along, and how they learn.
@@ -39,13 +42,15 @@ class Training(nn.Module):
             raise InputError(f"group = {settings.group} channels of {events.channels} leaves no input")
         self.network = Recurrent(
             settings.memristor, settings.dt_s, inputs, settings.layers, classes * settings.outputs,
-            scale_V=settings.scale_V, spread_V=settings.spread_V, mean_V=settings.mean_V,
-            recurrent_V=settings.recurrent_V, generator=generator,
-            learn_gates=settings.missing != "refractory", compiled=compiled)
+            growth=settings.growth, scale_V=settings.scale_V, gain_V=settings.gain_V,
+            bias_V=settings.bias_V, recurrent_V=settings.recurrent_V, dropout=settings.dropout,
+            generator=generator, learn_gates=settings.missing != "refractory", compiled=compiled)
         hidden = sum(settings.layers)
         self.readout = nn.Parameter(torch.randn(hidden, classes, generator=generator)
                                     / math.sqrt(max(1, hidden)))
         self.bias = nn.Parameter(torch.zeros(classes))
+        #: Logarithm of what an output spike is worth in the loss.
+        self.worth = nn.Parameter(torch.tensor(math.log(_WORTH)))
 
     @property
     def device(self) -> torch.device:
@@ -58,15 +63,18 @@ class Training(nn.Module):
 
     def spikes(self, chosen: NDArray[np.int64], rng: np.random.Generator | None,
                generator: torch.Generator | None) -> Tensor:
-        """Spikes ``[ticks, items, neurons]``; with ``rng``, of changed items and devices."""
+        """Spikes ``[ticks, items, neurons]``; with ``rng``, of changed items and devices, and with
+        drop-out."""
         s = self.settings
         raster = self.events.encode(chosen, s.frame, s.augmentation, rng)
         x = torch.from_numpy(raster.transpose(1, 0, 2).astype(np.float32)).to(self.device)
-        mismatch = None
+        mismatch = dropped = None
+        if rng is not None and s.dropout:
+            dropped = torch.Generator(self.device).manual_seed(int(rng.integers(1 << 62)))
         if rng is not None and (s.spread_growth or s.spread_rc or s.spread_gap):
             mismatch = Mismatch.draw(self.network.neurons, seed=int(rng.integers(1 << 31)),
                                      growth=s.spread_growth, rc=s.spread_rc, gap=s.spread_gap)
-        found: Tensor = self.network(x, generator, mismatch)
+        found: Tensor = self.network(x, generator, mismatch, dropped)
         return found
 
     def counts(self, spikes: Tensor) -> Tensor:
@@ -76,10 +84,10 @@ class Training(nn.Module):
 
     def loss(self, spikes: Tensor, labels: Tensor) -> Tensor:
         s = self.settings
-        counts = self.counts(spikes) / math.sqrt(s.outputs)
+        counts = self.counts(spikes) * self.worth.exp() / math.sqrt(s.outputs)
         loss = cross_entropy(counts, labels, label_smoothing=s.smoothing)
         if s.readout and s.layers:
-            seen = spikes[..., :self.network.read.start].sum(0) / math.sqrt(s.ticks)
+            seen = spikes[..., :self.network.read.start].sum(0) * (2 / math.sqrt(s.ticks))
             loss = loss + s.readout * cross_entropy(seen @ self.readout + self.bias, labels,
                                                     label_smoothing=s.smoothing)
         return loss
@@ -125,6 +133,8 @@ def train(training: Training, chosen: NDArray[np.int64], epochs: int, *,
         losses = _resume(training, optimiser, keep, kind)
     labels = torch.from_numpy(training.events.labels)
     for epoch in range(len(losses), epochs):
+        training.train()
+        training.network.settle(epoch >= round(epochs * (1 - s.settle)))
         rng = np.random.default_rng([training.seed, epoch])
         order = rng.permutation(chosen)
         total = 0.0
@@ -174,7 +184,9 @@ def _slope(done: float, warm_up: float) -> float:
 
 @torch.no_grad()
 def accuracy(training: Training, chosen: NDArray[np.int64], seed: int = 0) -> float:
-    """Share of right answers of the float model, items and devices as they are."""
+    """Share of right answers of the float model, items and devices as they are, weights as a core
+    has them."""
+    training.eval()
     size, right = training.settings.batch, 0
     for start in range(0, len(chosen), size):
         items = chosen[start:start + size]

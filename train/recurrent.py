@@ -1,7 +1,7 @@
 """A recurrent network of memristor neurons for training."""
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,9 +12,10 @@ from ionspike.host.network import Network, Projection
 from ionspike.spec import formats as fmt
 from ionspike.spec.coefficients import coefficients
 from ionspike.spec.device import Device
-from ionspike.train.neuron import Memristors, quantise
-from ionspike.train.steps import Steps
-from ionspike.train.unroll import Block, Unroll
+from ionspike.train.layer import BIAS_INPUTS, Layer
+from ionspike.train.neuron import Memristors
+from ionspike.train.steps import Steps, way
+from ionspike.train.unroll import Unroll
 
 __all__ = ["Recurrent"]
 
@@ -36,73 +37,77 @@ class Recurrent(nn.Module):
     """Inputs, hidden layers and outputs; each hidden layer also reaches itself.
 
     Inputs reach the first layer in their own tick, a neuron's spike reaches others in the tick
-    after its own, as on a core without axonal delays. Weights are multiples of one ``scale_V`` up
-    to 127 of them; kg and mu of each neuron are trained, and are multiples of what the core holds.
+    after its own, as on a core without axonal delays. kg and mu of each neuron are trained, and are
+    multiples of what the core holds; for weights see :class:`~ionspike.train.layer.Layer`.
 
     Parameters
     ----------
-    device, dt_s : of all neurons; what they give for kg and mu is where training begins.
+    device, dt_s : of all neurons; what they give for kg is where training begins.
     inputs, hidden, outputs : sizes of the layers; no hidden layer is allowed.
+    growth : where training begins, as a multiple of the device's.
     scale_V : volts per weight unit.
-    spread_V, mean_V, recurrent_V : of the weights to begin with: normal from layer to layer, and
-        normal without a mean within a layer.
-    generator : of those.
+    gain_V, bias_V, recurrent_V : of the layers to begin with.
+    dropout : share of a hidden layer's neurons that the next does not hear, drawn for each item.
+    generator : of the weights.
     learn_gates : whether kg is trained.
     compiled : see :class:`~ionspike.train.steps.Steps`.
     """
 
     def __init__(self, device: Device, dt_s: float, inputs: int, hidden: tuple[int, ...],
-                 outputs: int, *, scale_V: float, spread_V: float, mean_V: float,
-                 recurrent_V: float, generator: torch.Generator, learn_gates: bool = True,
-                 compiled: bool | None = None):
+                 outputs: int, *, growth: float, scale_V: float, gain_V: float, bias_V: float,
+                 recurrent_V: float, dropout: float, generator: torch.Generator,
+                 learn_gates: bool = True, compiled: bool | None = None):
         super().__init__()
         self.device, self.dt_s, self.scale_V = device, dt_s, scale_V
-        self.inputs, self.hidden, self.outputs = inputs, tuple(hidden), outputs
+        self.inputs, self.hidden, self.outputs, self.dropout = inputs, tuple(hidden), outputs, dropout
         sizes = (*hidden, outputs)
         ends = np.cumsum(sizes).tolist()
-        ranges = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
-        self.neurons, self.first = ends[-1], ranges[0]
-        self.read = ranges[-1]
-        blocks, spreads = [], []
-        for own, following in pairwise(ranges):
-            blocks += [Block(own, own), Block(own, following)]
-            spreads += [(recurrent_V, 0.0), (spread_V, mean_V)]
-        self.blocks = tuple(blocks)
+        #: Where each layer's neurons are.
+        self.ranges = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+        self.neurons, self.read = ends[-1], self.ranges[-1]
+        model = Memristors(device, dt_s)
+        self.nominal_mu, self.learn_gates = coefficients(device, dt_s).mu, learn_gates
+        self._layers = nn.ModuleList(
+            Layer(before, size, recurrent_V if k < len(hidden) else None, gain_V, bias_V, model.kg,
+                  model.growth * growth, scale_V, generator=generator)
+            for k, (before, size) in enumerate(pairwise((inputs, *sizes))))
+        if not learn_gates:
+            for layer in self.layers:
+                layer.gates.data.fill_(float(np.log(model.kg)))
+                layer.gates.requires_grad_(False)
+        self.register_buffer("table", model.h, persistent=False)
+        self.register_buffer("rest", way(model.h)[0], persistent=False)
+        self.limit = model.limit
+        self._steps = {noisy: Steps(model, noisy, compiled) for noisy in (False, True)}
 
-        def drawn(rows: int, columns: int, spread: float, mean: float) -> Tensor:
-            return torch.randn(rows, columns, generator=generator) * spread + mean
-
-        self.weights = nn.ParameterList(
-            [drawn(inputs, sizes[0], spread_V, mean_V)]
-            + [drawn(b.source.stop - b.source.start, b.target.stop - b.target.start, *spread)
-               for b, spread in zip(blocks, spreads, strict=True)])
-        layer = Memristors(device, dt_s)
-        self.nominal_mu = coefficients(device, dt_s).mu
-        #: Logarithms of what is trained.
-        self.gates = nn.Parameter(torch.full((self.neurons,), float(np.log(layer.kg))),
-                                  requires_grad=learn_gates)
-        self.growths = nn.Parameter(torch.full((self.neurons,), float(np.log(layer.growth))))
-        self.register_buffer("table", layer.h, persistent=False)
-        self.limit = layer.limit
-        self._steps = {noisy: Steps(layer, noisy, compiled) for noisy in (False, True)}
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        return cast(tuple[Layer, ...], tuple(self._layers))
 
     @property
     def is_compiled(self) -> bool:
         return any(steps.is_compiled for steps in self._steps.values())
 
+    def settle(self, settled: bool) -> None:
+        """Whether layers get the drive that a core gives them, in training too."""
+        for layer in self.layers:
+            layer.settled = settled
+
     def kg(self) -> Tensor:
         """``[neurons]``, on the core's grid."""
-        low = _KG_MIN if self.gates.requires_grad else _KG
-        return _on_grid(self.gates.exp().clamp(low, _KG_MAX), _KG)
+        low = _KG_MIN if self.learn_gates else _KG
+        gates = torch.cat([layer.gates for layer in self.layers])
+        return _on_grid(gates.exp().clamp(low, _KG_MAX), _KG)
 
     def growth(self) -> Tensor:
         """``[neurons]``, on the core's grid."""
         nominal = self.nominal_mu * _MU
         low, high = max(_MU, nominal / _GROWTH_RANGE), min(_MU_MAX, nominal * _GROWTH_RANGE)
-        return _on_grid(self.growths.exp().clamp(low, high), _MU)
+        growths = torch.cat([layer.growths for layer in self.layers])
+        return _on_grid(growths.exp().clamp(low, high), _MU)
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None,
-                mismatch: Mismatch | None = None) -> Tensor:
+                mismatch: Mismatch | None = None, dropped: torch.Generator | None = None) -> Tensor:
         """Run from rest.
 
         Parameters
@@ -110,6 +115,7 @@ class Recurrent(nn.Module):
         x : spikes of the inputs, ``[ticks, batch, inputs]``.
         generator : of the noise; without it, there is none.
         mismatch : how the devices differ; without it, they do not.
+        dropped : of what the next layer does not hear; without it, it hears all.
 
         Returns
         -------
@@ -123,34 +129,46 @@ class Recurrent(nn.Module):
             growth = _on_grid((growth * factor).clamp(0, _MU_MAX), _MU)
             limit = 1 + torch.round((self.limit - 1 + gap) / _THETA) * _THETA
             kg = _on_grid((1 - (1 - kg) ** (1 / rc)).clamp(_KG, _KG_MAX), _KG)
-        first, *others = (quantise(w, self.scale_V) for w in self.weights)
-        drive = nn.functional.pad(x @ first, (0, self.neurons - self.first.stop))
-        spikes: Tensor = Unroll.apply(
-            drive, kg, growth, limit, self.table, self._steps[generator is not None],
-            self.blocks, generator, *others)
-        return spikes
+        steps, spikes = self._steps[generator is not None], []
+        for layer, part in zip(self.layers, self.ranges, strict=True):
+            z: Tensor = Unroll.apply(layer.drive(x), kg[part], growth[part], limit[part], self.table,
+                                     self.rest, steps, generator, layer.own())
+            spikes.append(z)
+            x = torch.cat([torch.zeros_like(z[:1]), z[:-1]])
+            if dropped is not None and self.dropout:
+                heard = torch.rand(z.shape[1:], generator=dropped, device=z.device) >= self.dropout
+                x = x * (heard / (1 - self.dropout))
+        return torch.cat(spikes, -1)
 
     @torch.no_grad()
     def network(self, labels: tuple[str, ...], metadata: dict[str, Any]) -> Network:
         """The same for a board: weights as int8, kg as control resistors, growth as mismatch.
+
+        Its last inputs carry the biases and fire in every tick; ``bias`` in the metadata says how
+        many they are.
 
         Parameters
         ----------
         labels : of each output neuron.
         """
         def int8(w: Tensor) -> Any:
-            return torch.round(w / self.scale_V).clamp(-127, 127).to(torch.int8).cpu().numpy()
+            return torch.round(w / self.scale_V).to(torch.int8).cpu().numpy()
 
-        first, *others = self.weights
-        projections = [Projection("inputs", int8(first))]
-        projections += [Projection("neurons", int8(w), b.source.start, b.target.start)
-                        for b, w in zip(self.blocks, others, strict=True)]
+        projections = []
+        for k, (layer, part) in enumerate(zip(self.layers, self.ranges, strict=True)):
+            weights, bias = layer.folded()
+            projections += [Projection("neurons" if k else "inputs", int8(weights),
+                                       self.ranges[k - 1].start if k else 0, part.start),
+                            Projection("inputs", int8(bias), self.inputs, part.start)]
+            if (own := layer.own()) is not None:
+                projections.append(Projection("neurons", int8(own), part.start, part.start))
         kg = self.kg().double().cpu().numpy()
         growth = np.round(self.growth().double().cpu().numpy() / _MU) / self.nominal_mu
         none = Mismatch.none(self.neurons)
         return Network(
-            device=self.device, dt_s=self.dt_s, inputs=self.inputs, neurons=self.neurons,
-            projections=tuple(projections), scale_V=self.scale_V,
+            device=self.device, dt_s=self.dt_s, inputs=self.inputs + BIAS_INPUTS,
+            neurons=self.neurons, projections=tuple(projections), scale_V=self.scale_V,
             r_control_ohm=-self.dt_s / (self.device.c_gate_F * np.log1p(-kg)),
             mismatch=Mismatch(growth, none.gap, none.rc),
-            outputs=np.arange(self.read.start, self.read.stop), labels=labels, metadata=metadata)
+            outputs=np.arange(self.read.start, self.read.stop), labels=labels,
+            metadata={**metadata, "bias": BIAS_INPUTS})

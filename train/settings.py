@@ -15,8 +15,9 @@ __all__ = ["BRAILLE", "DIGITS", "FILE", "SPEECH", "Settings"]
 #: Lowest and highest value of each number.
 _RANGES = {
     "outputs": (1, 64), "dt_s": (1e-6, 1e-2), "r_control_ohm": (1.0, 1e18), "scale": (1, 32767),
-    "batch": (1, 65_536), "rate": (1e-6, 1.0), "warm_up": (0.0, 0.9), "spread_V": (0.0, 2.0), "mean_V": (-2.0, 2.0),
-    "recurrent_V": (0.0, 2.0), "shift": (0.0, 1000.0), "stretch": (0.0, 0.9),
+    "batch": (1, 65_536), "rate": (1e-6, 1.0), "warm_up": (0.0, 0.9), "growth": (0.2, 5.0),
+    "gain_V": (0.0, 4.0), "bias_V": (-4.0, 4.0), "recurrent_V": (0.0, 2.0), "dropout": (0.0, 0.9),
+    "settle": (0.0, 1.0), "shift": (0.0, 1000.0), "stretch": (0.0, 0.9),
     "time_stretch": (0.0, 0.9), "drop": (0.0, 0.9), "spread_growth": (0.0, 1.0),
     "spread_rc": (0.0, 1.0), "spread_gap": (0.0, 0.25), "readout": (0.0, 100.0),
     "smoothing": (0.0, 0.5), "clip": (1e-3, 1e3),
@@ -38,7 +39,12 @@ class Settings:
     batch : items.
     rate : largest learning rate; it rises for the share ``warm_up`` of all steps, then falls to 0
         along half a cosine.
-    spread_V, mean_V, recurrent_V : of the weights before training.
+    growth : where the neurons begin, as a multiple of the device's.
+    gain_V, bias_V, recurrent_V : standard deviation and mean of the drive before training, and
+        standard deviation of the weights within a layer.
+    dropout : share of a hidden layer's neurons that the next does not hear, drawn for each item.
+    settle : share of the epochs, the last ones, in which weights are rounded and the drive's mean and
+        variance no longer follow the batches.
     shift, stretch, time_stretch, drop : of the :class:`~ionspike.train.events.Augmentation`.
     spread_growth, spread_rc, spread_gap : of the mismatch that each batch is trained under.
     readout : weight of the loss of a linear readout of the hidden neurons, which is trained along
@@ -53,16 +59,19 @@ class Settings:
     bin_s: float = 1e-2
     group: int = 1
     device: str = "zhao2025_ms"
-    dt_s: float = 1e-3
-    r_control_ohm: float = 250e6
+    dt_s: float = 2e-4
+    r_control_ohm: float = 12e6
     missing: str = ""
-    scale: int = 4096
-    batch: int = 128
-    rate: float = 4e-3
-    warm_up: float = 0.2
-    spread_V: float = 0.2
-    mean_V: float = 0.03
-    recurrent_V: float = 0.1
+    scale: int = 8192
+    batch: int = 64
+    rate: float = 1e-2
+    warm_up: float = 0.1
+    growth: float = 4.5
+    gain_V: float = 0.5
+    bias_V: float = 0.3
+    recurrent_V: float = 0.05
+    dropout: float = 0.2
+    settle: float = 0.2
     shift: float = 0.0
     stretch: float = 0.0
     time_stretch: float = 0.0
@@ -131,9 +140,8 @@ class Settings:
         return replace(self, **changes)
 
 
-SPEECH = Settings(hidden=(160, 160), group=3, shift=45.0, stretch=0.08, time_stretch=0.15, drop=0.1)
-BRAILLE = Settings(hidden=(96,), ticks=77, bin_s=1e-3, batch=90, rate=8e-3, spread_V=0.3, mean_V=0.1,
-                   time_stretch=0.1)
-DIGITS = Settings(hidden=(96,), ticks=32, bin_s=5e-4, dt_s=5e-4, r_control_ohm=100e6, batch=96,
-                  rate=1e-2, outputs=6, drop=0.05)
+SPEECH = Settings(hidden=(176, 176), ticks=50, bin_s=2e-2, group=5, shift=45.0, stretch=0.08,
+                  time_stretch=0.15, drop=0.1)
+BRAILLE = Settings(hidden=(96,), ticks=77, bin_s=1e-3, time_stretch=0.1)
+DIGITS = Settings(hidden=(96,), ticks=32, bin_s=5e-4, outputs=6, drop=0.05)
 FILE = Settings(bin_s=1e-3)
