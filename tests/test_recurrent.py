@@ -152,7 +152,7 @@ def test_a_filaments_way_is_even_where_the_field_grows():
 
 
 def test_a_drive_is_normalised_while_it_learns_and_a_cores_from_then_on():
-    model, x = recurrent(), stimulus()
+    model, x = recurrent(gain_V=0.4), stimulus()
     layer = model.layers[0].train()
     drive = layer.drive(x).flatten(0, 1)
     assert torch.allclose(drive.mean(0), layer.bias, atol=1e-4)

@@ -140,7 +140,7 @@ class Settings:
         return replace(self, **changes)
 
 
-SPEECH = Settings(hidden=(176, 176), ticks=50, bin_s=2e-2, group=5, shift=45.0, stretch=0.08,
+SPEECH = Settings(hidden=(176, 176), group=5, dropout=0.1, shift=45.0, stretch=0.08,
                   time_stretch=0.15, drop=0.1)
 BRAILLE = Settings(hidden=(96,), ticks=77, bin_s=1e-3, time_stretch=0.1)
 DIGITS = Settings(hidden=(96,), ticks=32, bin_s=5e-4, outputs=6, drop=0.05)
