@@ -45,26 +45,15 @@ def graph(beta: float, seed: int = 1) -> dict[str, Any]:
             "edges": list(zip(names, names[1:], strict=False))}
 
 
-def in_8_bits(found: Imported) -> Graph:
-    """The graph with the weights that the core has."""
-    assert found.graph is not None and found.mapped is not None
-    layers = found.graph.layers
-    step = {name: float(np.min(layer.parameters["v_threshold"])) / found.mapped.levels
-            for name, layer in layers.items()}
-    return replace(found.graph, connections=tuple(
-        replace(c, weights=np.round(c.weights / step[c.target]) * step[c.target])
-        for c in found.graph.connections))
-
-
 def measure(beta: float, reset: Reset) -> dict[str, Any]:
     """One row."""
     sample = np.random.default_rng(2).random((STEPS, SIZES[0])) < RATE
     found = imported(graph(beta), dt_s=DT_S, reset=reset, sample=sample)
     report = preflight(found, source="drawn", board="icebreaker", shape=DEFAULT_SHAPE,
                        clock_Hz=24_000_000)
-    rounded = simulate(in_8_bits(found), sample, DT_S, reset=reset)
-    assert found.floats is not None and report.early == 0
-    return {"beta": beta, "reset": reset, "still": report.still, "levels": report.levels,
+    rounded = simulate(found.mapped.graph, sample, DT_S, reset=reset)
+    assert found.floats is not None and found.mapped is not None and report.early == 0
+    return {"beta": beta, "reset": reset, "still": report.still,
             "layers": [{
                 "spikes": one.spikes_float, "core": one.spikes_core, "same": one.same,
                 "near": one.near, "equal": one.equal, "neurons": one.size,

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ionspike.spec import formats as fmt
-from ionspike.spec.lif import SPARE, LifNeuron, Reset
+from ionspike.spec.lif import LifNeuron, Reset
 
 __all__ = ["fitted"]
 
@@ -44,23 +44,28 @@ def fitted(base: LifNeuron, *, inhibition: float, excitation: float, most: float
     keep = 1 - base.kr / (1 << fmt.KR_BITS)
     loss = 1 - keep ** 3
     b = base.kb / (1 << fmt.KB_SHIFT)
-    spare = SPARE if reset == "subtract" else 0.0
-    most = min(most, _V_TOP / (inhibition + excitation + spare))
-    if reset == "subtract":
-        most = min(most, keep * _V_TOP)
     octave = -(-base.mu // _ONE_MU)
+    room = base.r_max - (base.threshold >> fmt.R_LOW_BITS)
+    free = _V_TOP - room / octave
+    most = min(most, free / (inhibition + excitation))
+    if reset == "subtract" and not reads:
+        most = min(most, keep * _V_TOP)
     mu = np.arange(base.mu - (_MU_STEP if reads else 0), (octave - 1) * _ONE_MU, -_MU_STEP)[:, None]
     # Of the threshold itself; a reset ends the step after at zero, or lower by it.
     ahead = 1 / keep if reset == "subtract" else keep * keep
-    units = np.arange(max(1, int(_NARROW * most * ahead / base.unit)),
-                      int(min(_V_TOP, most * ahead) / base.unit) + 1)[None]
-    if not mu.size or not units.size:
+    per_drive = keep * mu / _ONE_MU * b
+    if reads:
+        restore = np.array([[base.unit]])
+        height = per_drive * np.linspace(_NARROW, 1, 64) * most
+    else:
+        restore = np.arange(max(1, int(_NARROW * most * ahead / base.unit)),
+                            int(min(_V_TOP, most * ahead) / base.unit) + 1)[None] * base.unit
+    if not mu.size or not restore.size:
         return base
-    restore = units * base.unit
     grown = (restore * mu >> fmt.DRIVE_SHIFT) * base.kb >> fmt.KB_SHIFT
     tested = (_V_TOP * mu >> fmt.DRIVE_SHIFT) * base.kb >> fmt.KB_SHIFT
-    per_drive = keep * mu / _ONE_MU * b
-    height = keep ** 2 * grown / (1 if reset == "subtract" else 1 - loss)
+    if not reads:
+        height = keep ** 2 * grown / (1 if reset == "subtract" else 1 - loss)
     constant = (3.5 * base.kr / (1 << fmt.KR_BITS) - 0.5) * (1 + keep + keep ** 2)
     lost = 0.5 + 0.5 * b * (mu % _ONE_MU > 0)
     needed = (base.threshold - height) * loss - keep ** 2 * grown - tested - constant
@@ -69,13 +74,13 @@ def fitted(base: LifNeuron, *, inhibition: float, excitation: float, most: float
     height = base.threshold - rest
     threshold = height / per_drive
     after = (1 - loss) * height - keep ** 2 * grown
-    error = after / height + (loss if reset == "subtract" else 0)
+    error = 0 * height if reads else after / height + (loss if reset == "subtract" else 0)
     restored = keep * base.threshold + grown
-    room = base.r_max - (base.threshold >> fmt.R_LOW_BITS)
     reach = fmt.ONE + ((base.theta - (0 if reads else 1) * (base.mu - mu) // _MU_STEP) << fmt.THETA_SHIFT)
     start = np.round((keep * rest + grown) / keep)
     good = ((integrate >= inhibition * threshold) & (threshold <= most)
-            & (integrate + (excitation + spare) * threshold <= _V_TOP) & (rest > 0) & (start <= _R_TOP)
+            & (integrate + excitation * threshold <= free)
+            & (height > 0) & (rest > 0) & (start <= _R_TOP)
             & (tested >= (1 - keep) * base.threshold)
             & (restored < base.threshold + (room + 1 << fmt.R_LOW_BITS))
             & (restored / (1 << fmt.R_LOW_BITS) + restore * mu / _ONE_MU < reach))
@@ -84,7 +89,8 @@ def fitted(base: LifNeuron, *, inhibition: float, excitation: float, most: float
     cost = np.where(good, 1 - threshold / most + _RESET_WORTH * np.abs(error), np.inf)
     at = np.unravel_index(np.argmin(cost), cost.shape)
     found = int(mu[at[0], 0])
+    restored_by = np.broadcast_to(restore, cost.shape)[at]
     return replace(
         base, mu=found, theta=base.theta if reads else base.theta - (base.mu - found) // _MU_STEP,
-        drives=(int(integrate[at]), _V_TOP, int(restore[0, at[1]])), rest=float(rest[at]),
+        drives=(int(integrate[at]), _V_TOP, int(restored_by)), rest=float(rest[at]),
         start=int(start[at]), per_drive=float(per_drive[at[0], 0]), after_spike=float(after[at]))

@@ -9,12 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ionspike.host.errors import InputError
 from ionspike.host.lif_float import FloatRun, simulate
-from ionspike.host.lif_network import Mapped, map_lif, sums_of
+from ionspike.host.lif_network import Mapped, map_lif
 from ionspike.host.network import Network
 from ionspike.host.nir_file import Tree, read_nir
 from ionspike.host.nir_graph import Graph
 from ionspike.host.nir_memristor import from_tree, holds_memristors
 from ionspike.host.spikes import Spikes
+from ionspike.spec import formats as fmt
 from ionspike.spec.lif import Reset
 from ionspike.spec.shape import DEFAULT_SHAPE
 
@@ -44,7 +45,7 @@ class Imported:
 
 def imported(given: "str | Path | Tree | Any", *, dt_s: float | None, reset: Reset = "zero",
              sample: "ArrayLike | Spikes | None" = None, seed: int = 1,
-             delay_slots: int = DEFAULT_SHAPE.delay_slots) -> Imported:
+             delay_slots: int = DEFAULT_SHAPE.delay_slots, bits: int = fmt.WEIGHT_BITS) -> Imported:
     """A network from a NIR file, a ``nir.NIRGraph`` or what its ``to_dict`` gives.
 
     Parameters
@@ -52,6 +53,7 @@ def imported(given: "str | Path | Tree | Any", *, dt_s: float | None, reset: Res
     dt_s : seconds per step; not for our own neurons, whose tick is in the file.
     sample : inputs that are typical, ``[steps, inputs]``; without it, random ones of ``seed``.
     delay_slots : of the core it is for.
+    bits : of a weight, 2 to 8.
 
     Raises
     ------
@@ -72,10 +74,11 @@ def imported(given: "str | Path | Tree | Any", *, dt_s: float | None, reset: Res
             else sample.raster if isinstance(sample, Spikes) else Spikes.from_raster(sample, dt_s).raster
         if raster.shape[1] != graph.width:
             raise InputError(f"the sample has {raster.shape[1]} channels, the graph {graph.width}")
-        floats = simulate(graph, raster, dt_s, reset=reset)
+        floats = simulate(graph, raster, dt_s, reset=reset, membranes=tuple(
+            name for name, layer in graph.layers.items() if layer.kind == "LI"))
         metadata = {"source": Path(given).name} if isinstance(given, (str, Path)) else {}
-        mapped = map_lif(graph, dt_s, sums_of(graph, floats, dt_s), reset=reset,
-                         delay_slots=delay_slots, metadata=metadata)
+        mapped = map_lif(graph, floats, dt_s, reset=reset, delay_slots=delay_slots, bits=bits,
+                         metadata=metadata)
     except InputError as error:
         raise InputError(f"{where}{error}") from error
     return Imported(mapped.network, graph, mapped, raster, floats)

@@ -92,7 +92,7 @@ class LifNeuron:
 
 
 def lif(beta: float, *, inhibition: float, excitation: float, unit: int,
-        reset: Reset = "zero", most: float = math.inf) -> LifNeuron:
+        reset: Reset = "zero", most: float = math.inf, spare: float = 0.0) -> LifNeuron:
     """The integers of a LIF neuron.
 
     Parameters
@@ -102,6 +102,8 @@ def lif(beta: float, *, inhibition: float, excitation: float, unit: int,
     unit : drive of a weight of 1.
     reset : to rest, or down by the threshold in the step after a spike.
     most : drive of a threshold at most, where weights have no steps for more.
+    spare : drive that is kept free for what membranes keep above the threshold when they are reset by
+        subtraction; at least half a threshold.
 
     Raises
     ------
@@ -116,9 +118,11 @@ def lif(beta: float, *, inhibition: float, excitation: float, unit: int,
     keep = 1 - kr / (1 << fmt.KR_BITS)
     loss = 1 - keep ** TICKS_PER_STEP
     ahead = 1 / keep if reset == "subtract" else keep * keep
-    spare = SPARE if reset == "subtract" else 0.0
+    part = SPARE if reset == "subtract" else 0.0
     excitation = max(excitation, _LEAST_DRIVES - 2 * inhibition)
-    per_threshold = min(most, _V_TOP / (inhibition + excitation + spare))
+    per_threshold = min(most, _V_TOP / (inhibition + excitation + part),
+                        (_V_TOP - spare) / (inhibition + excitation))
+    spare = max(spare, part * per_threshold)
     if reset == "subtract":
         per_threshold = min(per_threshold, keep * _V_TOP)   # so that restoring is a drive too
     restore = max(1, round(per_threshold * ahead / unit)) * unit
@@ -129,7 +133,7 @@ def lif(beta: float, *, inhibition: float, excitation: float, unit: int,
         for gain in range(1, 8):
             reach = fmt.ONE + (theta << fmt.THETA_SHIFT)
             high = reach - gain * _V_TOP
-            room = int(gain * spare * per_threshold)
+            room = int(gain * spare)
             if not 0 < high <= _R_HIGH_TOP - room:
                 continue
             threshold = high << fmt.R_LOW_BITS
