@@ -24,6 +24,8 @@ __all__ = ["Mapped", "map_lif"]
 
 Array = NDArray[np.float64]
 
+#: Weights that differ by less from whole steps are these, as a part of one.
+_WHOLE = 1e-4
 #: Taus that differ by less are one.
 _SAME = 1e-3
 #: What a synaptic current still has to give when its taps end.
@@ -105,12 +107,13 @@ def map_lif(graph: Graph, run: FloatRun, dt_s: float, *, reset: Reset = "zero",
     except InputError as error:
         raise InputError(f"LIF with tau {dt_s / (1 - beta):.3g} s in steps of {dt_s:.3g} s: {error}"
                          if betas else str(error)) from None
-    levels = {**made.levels, **{name: _threshold_levels(layer, largest[name], graph.bias[name])
+    levels = {**made.levels, **{name: _threshold_levels(
+        layer, np.vstack([c.weights for c in graph.connections if c.target == name]), graph.bias[name])
                                 for name, layer in graph.layers.items() if layer.kind == "Threshold"}}
     top = (1 << bits - 1) - 1
     # Steps of a weight that are one of fewer bits.
-    coarse = {name: np.maximum(1, np.ceil(largest[name] * levels[name] / top - 1e-6)).astype(np.int64)
-              if bits < fmt.WEIGHT_BITS else np.ones(layer.size, np.int64)
+    coarse = {name: np.clip(np.ceil(largest[name] * levels[name] / top - 1e-6), 1,
+                            WEIGHT_TOP // top).astype(np.int64) if bits < fmt.WEIGHT_BITS else np.ones(layer.size, np.int64)
               for name, layer in graph.layers.items()}
     first = dict(zip(graph.layers, np.cumsum([0, *(layer.size for layer in graph.layers.values())])
                      .tolist(), strict=False))
@@ -212,12 +215,18 @@ def _taps(layer: Layer, c: Connection, gains: Array, dt_s: float) -> list[Array]
         return [weights * whole * given * (1 - given) ** k for k in range(count)]
 
 
-def _threshold_levels(layer: Layer, largest: Array, bias: Array) -> Array:
-    """Steps of a weight in a unit of what a Threshold sums up."""
+def _threshold_levels(layer: Layer, weights: Array, bias: Array) -> Array:
+    """Steps of a weight in a unit of what a Threshold sums up; weights that are whole steps stay so."""
     above = np.abs(layer.parameters["threshold"] - bias)
+    largest = np.maximum(np.abs(weights).max(axis=0), 1e-30)
     # The least sum that fires is made to be the one that drives a memristor to the spike's level.
-    return np.minimum(WEIGHT_TOP / np.maximum(largest, 1e-30),
-                      WEIGHT_TOP * (MOST_CLOCKS - 1) / np.maximum(above, 1e-30))
+    most = np.minimum(WEIGHT_TOP, WEIGHT_TOP * (MOST_CLOCKS - 1) / np.maximum(above, 1e-30) * largest)
+    parts = weights / largest
+    for whole in range(WEIGHT_TOP, 0, -1):
+        exact = (np.abs(parts * whole - np.round(parts * whole)) < _WHOLE).all(axis=0) & (whole <= most)
+        # Ends with the coarsest steps that they are whole ones of, and then as many of these as there may be.
+        most = np.where(exact, np.floor(most / whole) * whole, most)
+    return most / largest
 
 
 def _cells(layer: Layer, made: Settings, levels: Array, bias: Array, steps: NDArray[np.int64]) -> Cells:
@@ -228,7 +237,8 @@ def _cells(layer: Layer, made: Settings, levels: Array, bias: Array, steps: NDAr
     own = made.neurons[layer.name]
     drives = np.array([[-(-drive // made.unit) for drive in n.drives] for n in own]).T
     drives[0] += steps
-    return Cells(*(np.array([getattr(n, key) for n in own]) for key in ("mu", "theta", "start")), drives)
+    mu, theta, start = (np.array([getattr(n, key) for n in own]) for key in ("mu", "theta", "start"))
+    return Cells(mu, theta, start, drives)
 
 
 def _readout(graph: Graph, made: Settings, sums: dict[str, Sums], first: dict[str, int]) -> Readout | None:

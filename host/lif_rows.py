@@ -5,8 +5,10 @@ gap and constant drives are a neuron's own. So is, with them, the drive that a t
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ionspike.spec import formats as fmt
 from ionspike.spec.lif import LifNeuron, Reset
@@ -18,9 +20,9 @@ _R_TOP = (1 << fmt.R_BITS) - 1
 _ONE_MU = 1 << fmt.DRIVE_SHIFT
 #: One less of theta, and as much less growth: 64 of a gap for a drive of 4095.
 _MU_STEP = (1 << fmt.THETA_SHIFT) // 8
-#: How far below the drive that a threshold may be it is looked for, and how many thresholds of that an
-#: error of the reset of one threshold is worth.
-_NARROW, _RESET_WORTH = 0.85, 20.0
+#: How far below the drive that a threshold may be it is looked for; how many of that an error of the
+#: reset of one threshold is worth, and how many a range of drives that is all on one side.
+_NARROW, _RESET_WORTH, _EVEN_WORTH = 0.85, 20.0, 0.2
 
 
 def fitted(base: LifNeuron, *, inhibition: float, excitation: float, most: float,
@@ -53,7 +55,8 @@ def fitted(base: LifNeuron, *, inhibition: float, excitation: float, most: float
     mu = np.arange(base.mu - (_MU_STEP if reads else 0), (octave - 1) * _ONE_MU, -_MU_STEP)[:, None]
     # Of the threshold itself; a reset ends the step after at zero, or lower by it.
     ahead = 1 / keep if reset == "subtract" else keep * keep
-    per_drive = keep * mu / _ONE_MU * b
+    per_drive: NDArray[Any] = keep * mu / _ONE_MU * b
+    height: NDArray[Any]
     if reads:
         restore = np.array([[base.unit]])
         height = per_drive * np.linspace(_NARROW, 1, 64) * most
@@ -86,7 +89,9 @@ def fitted(base: LifNeuron, *, inhibition: float, excitation: float, most: float
             & (restored / (1 << fmt.R_LOW_BITS) + restore * mu / _ONE_MU < reach))
     if not good.any():
         return base
-    cost = np.where(good, 1 - threshold / most + _RESET_WORTH * np.abs(error), np.inf)
+    # What is left of the drive's range goes to inhibition and excitation alike.
+    even = np.abs(integrate / free - inhibition / (inhibition + excitation))
+    cost = np.where(good, 1 - threshold / most + _RESET_WORTH * np.abs(error) + _EVEN_WORTH * even, np.inf)
     at = np.unravel_index(np.argmin(cost), cost.shape)
     found = int(mu[at[0], 0])
     restored_by = np.broadcast_to(restore, cost.shape)[at]

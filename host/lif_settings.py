@@ -29,7 +29,7 @@ _STILL, _WORSE = 0.006, 1.1
 #: Neurons whose sums and weights differ by less have one setting.
 _ALIKE = 0.02
 #: How deep a membrane of an IF may be without being pulled back; deeper ones are, slowly.
-_DEEPEST = 2.0
+_DEEPEST, _MOST_ABOVE = 0.5, 2.0
 #: An IF that has just fired may end so far below rest, in thresholds, with the fewest steps there are.
 _LEAST_DEPTH = 0.1
 
@@ -148,7 +148,9 @@ def _integrating(layers: list[Layer], sums: dict[str, Sums], largest: dict[str, 
             inhibition=max(float(sums[name].inhibition.max()) for name in names),
             excitation=max(float(sums[name].excitation.max()) for name in names),
             below=min(_DEEPEST, max(_LEAST_DEPTH, *(sums[name].below for name in names))),
-            levels=WEIGHT_TOP / max(weight, WEIGHT_TOP / _V_TOP), reset=reset)
+            above=min(_MOST_ABOVE, max(SPARE, *(sums[name].above for name in names))),
+            # A threshold that is subtracted may be a step more.
+            levels=WEIGHT_TOP / max(weight, WEIGHT_TOP / _V_TOP) - (reset == "subtract"), reset=reset)
     except LifError as error:
         raise InputError(f"IF {names[0]!r}: {error}") from None
     levels = found.threshold_drive / found.unit

@@ -33,13 +33,14 @@ class Sums:
     Parameters
     ----------
     inhibition, excitation : float64 ``[size]``, the largest sums of a step, positive both.
-    below : how far under rest membranes were, the lowest of the layer.
+    below, above : how far under rest membranes of the layer were, and how far above the threshold.
     height : float64 ``[size]``, what a threshold is; of an LI, the top of its range.
     """
 
     inhibition: Array
     excitation: Array
     below: float
+    above: float
     height: Array
 
 
@@ -59,14 +60,15 @@ def sums_of(graph: Graph, run: FloatRun, dt_s: float) -> dict[str, Sums]:
             scale = gain(layer, dt_s, height)
             ends = np.array([run.lowest[name] * scale, run.highest[name] * scale])
             low, high = ends.min(axis=0), ends.max(axis=0)
-            deep = (rest - run.deepest[name]) / height
-        if not (np.abs(ends) < MOST_THRESHOLDS).all() or not np.isfinite(deep).all():
+            deep, high_up = (rest - run.deepest[name]) / height, (run.top[name] - rest) / height
+        if not (np.abs(ends) < MOST_THRESHOLDS).all() or not np.isfinite([deep, high_up]).all():
             raise InputError(f"{layer.kind} {name!r}: what arrives in a step is up to "
                              f"{np.nanmax(np.abs(ends)):.3g} thresholds; a core's drive holds up to "
                              f"{MOST_THRESHOLDS}")
         least = _LEAST_READ if layer.kind == "LI" else _LEAST
         found[name] = Sums(np.maximum(least[0], -_MARGIN * low), np.maximum(least[1], _MARGIN * high),
-                           max(0.0, _MARGIN * float(deep.max())), height)
+                           max(0.0, _MARGIN * float(deep.max())),
+                           max(0.0, _MARGIN * float(high_up.max()) - 1), height)
     return found
 
 

@@ -34,6 +34,7 @@ class Imported:
     network : for a core.
     graph, mapped, sample, floats : of LIF neurons: the graph, how it was mapped, the inputs that
         weights were scaled for, and the graph on them in floating point; None for our own neurons.
+    reset : of the neurons after a spike.
     """
 
     network: Network
@@ -41,6 +42,7 @@ class Imported:
     mapped: Mapped | None = None
     sample: NDArray[np.bool_] | None = None
     floats: FloatRun | None = None
+    reset: Reset = "zero"
 
 
 def imported(given: "str | Path | Tree | Any", *, dt_s: float | None, reset: Reset = "zero",
@@ -81,7 +83,7 @@ def imported(given: "str | Path | Tree | Any", *, dt_s: float | None, reset: Res
                          metadata=metadata)
     except InputError as error:
         raise InputError(f"{where}{error}") from error
-    return Imported(mapped.network, graph, mapped, raster, floats)
+    return Imported(mapped.network, graph, mapped, raster, floats, reset)
 
 
 def random_sample(width: int, seed: int) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ionspike.host.board import Board
 from ionspike.host.compiler import Report
 from ionspike.host.console import table
+from ionspike.host.lif_float import simulate
 from ionspike.host.nir_import import Imported
 from ionspike.host.readout import Readout
 from ionspike.host.result import Result
@@ -36,6 +37,8 @@ class LayerReport:
     spikes_float, spikes_core : of all its neurons.
     same : spikes of both in the same step, once ``late`` is taken off.
     near : of those of the float run, how many have one of the core's within a step.
+    weights_only : spikes of the float run that are in the same step with the core's weights in floating
+        point: what these cost alone.
     equal : neurons whose spikes are the same, every one.
     vanished : weights to it that are not zero in the file and are zero on the core.
     levels : least and most steps of a weight to the threshold, of its neurons; of an LI, to its top.
@@ -54,6 +57,7 @@ class LayerReport:
     spikes_core: int
     same: int
     near: int
+    weights_only: int
     equal: int
     vanished: int
     levels: tuple[float, float]
@@ -120,15 +124,16 @@ class Preflight:
 
     def _table(self) -> list[str]:
         head = ("layer", "neurons", "late", "steps", "dead", "always on", "vanished", "spikes", "on the core",
-                "same step", "within 1", "equal trains")
+                "same step", "by weights", "within 1", "equal trains")
         body = [(one.name, f"{one.size:,}", str(one.late), " to ".join(dict.fromkeys(
             f"{level:.3g}" for level in one.levels)), f"{one.dead_float} -> {one.dead_core}",
                  f"{one.saturated_float} -> {one.saturated_core}", f"{one.vanished:,}",
-                 f"{one.spikes_float:,}", f"{one.spikes_core:,}", f"{one.same:,}", f"{one.near:,}",
+                 f"{one.spikes_float:,}", f"{one.spikes_core:,}", f"{one.same:,}",
+                 f"{one.weights_only:,}", f"{one.near:,}",
                  f"{one.equal:,}") if one.rms is None else
                 (one.name, f"{one.size:,}", str(one.late), " to ".join(dict.fromkeys(
                     f"{level:.3g}" for level in one.levels)), "", "", f"{one.vanished:,}", "",
-                 f"rms {100 * one.rms:.2g} %", "", "", "") for one in self.layers]
+                 f"rms {100 * one.rms:.2g} %", "", "", "", "") for one in self.layers]
         widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
         return ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
                 for row in (head, *body)]
@@ -165,13 +170,15 @@ def preflight(found: Imported, *, source: str, board: str, shape: CoreShape,
     ticks = result.spikes.raster[:, :neurons]
     early = int(ticks.sum() - ticks[2::network.ticks_per_step].sum())
     core = to_steps(result.spikes, network).raster
+    rounded = simulate(mapped.graph, sample, network.step_s, reset=found.reset)
     layers = []
     for name, layer in graph.layers.items():
         late, first = mapped.late[name], mapped.first[name]
         got = core[late:late + len(sample), first:first + layer.size]
         levels = float(mapped.levels[name].min()), float(mapped.levels[name].max())
         rms = None if layer.kind != "LI" else _rms(found, result, name)
-        layers.append(_compared(name, late, floats.spikes[name], got, mapped.vanished[name], levels, rms))
+        layers.append(_compared(name, late, floats.spikes[name], got, rounded.spikes[name],
+                                mapped.vanished[name], levels, rms))
     step_room = int(clock_Hz * network.step_s)
     step_clocks = fits.clocks_idle * network.ticks_per_step + fits.clocks_busiest - fits.clocks_idle
     warnings = [*mapped.warnings, *_warnings(layers, step_clocks, step_room, early)]
@@ -195,15 +202,14 @@ def _rms(found: Imported, result: Result, name: str) -> float:
                         & np.isin(readout.neurons, result.probes.neurons))
     if not at.size:
         return float("nan")
-    readout = Readout(*(each[at] for each in (readout.neurons, readout.rest, readout.per_residue,
-                                              readout.v_leak)))
+    readout = Readout(readout.neurons[at], readout.rest[at], readout.per_residue[at], readout.v_leak[at])
     got = readout.membranes(result.probes, mapped.network.ticks_per_step)[late:late + len(sample)]
     wanted = floats.membranes[name][:, readout.neurons - first]
     return float(np.sqrt(np.mean((got - wanted) ** 2)) / (float(np.ptp(wanted)) or 1.0))
 
 
 def _compared(name: str, late: int, wanted: NDArray[np.bool_], got: NDArray[np.bool_],
-              vanished: int, levels: tuple[float, float], rms: float | None) -> LayerReport:
+              rounded: NDArray[np.bool_], vanished: int, levels: tuple[float, float], rms: float | None) -> LayerReport:
     around = got.copy()
     around[1:] |= got[:-1]
     around[:-1] |= got[1:]
@@ -215,6 +221,7 @@ def _compared(name: str, late: int, wanted: NDArray[np.bool_], got: NDArray[np.b
         saturated_core=int((got.sum(axis=0) >= often).sum()),
         spikes_float=int(wanted.sum()), spikes_core=int(got.sum()),
         same=int((wanted & got).sum()), near=int((wanted & around).sum()),
+        weights_only=int((wanted & rounded).sum()),
         equal=int((wanted == got).all(axis=0).sum()), vanished=vanished, levels=levels, rms=rms)
 
 

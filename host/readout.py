@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ionspike.host.errors import InputError
 from ionspike.host.clipping import INTEGRATES
+from ionspike.host.errors import InputError
 from ionspike.spec import formats as fmt
 from ionspike.spec.strict_json import shown
 

@@ -13,6 +13,7 @@ from ionspike.host.clipping import clipped_drives
 from ionspike.host.errors import InputError
 from ionspike.host.estimate import Estimate, estimate
 from ionspike.host.network import Network
+from ionspike.host.readout import Readout
 from ionspike.host.spikes import Spikes
 from ionspike.host.timing import Timing
 from ionspike.spec import formats as fmt
@@ -154,6 +155,15 @@ class Result:
             return None
         return clipped_drives(self.network, self.inputs, self.spikes, self.first_tick)
 
+    @cached_property
+    def membranes(self) -> NDArray[np.float64] | None:
+        """Of LI neurons, whose membranes are the answer, ``[steps, neurons]`` in the order of the graph's
+        layers; None where there are none, or they were not probed: ``Readout.of(network).neurons``."""
+        readout = Readout.of(self.network)
+        if readout is None or self.probes is None or not np.isin(readout.neurons, self.probes.neurons).all():
+            return None
+        return readout.membranes(self.probes, self.network.ticks_per_step, self.first_tick)
+
     def summary(self) -> dict[str, Any]:
         """All but the arrays, as JSON holds it."""
         faults = self.network.faults
@@ -183,6 +193,8 @@ class Result:
         for name in ("digests", "lfsr_words", "initial_state", "final_state"):
             if (value := getattr(self, name)) is not None:
                 arrays[name] = value
+        if self.membranes is not None:
+            arrays["membranes"] = self.membranes
         if self.probes is not None:
             arrays |= {"probe_neurons": self.probes.neurons, "probe_words": self.probes.words}
         np.savez_compressed(path, **arrays)

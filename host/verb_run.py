@@ -10,6 +10,7 @@ from ionspike.host.cli_text import result_lines
 from ionspike.host.console import Bar, emit, note
 from ionspike.host.errors import InputError, LossError
 from ionspike.host.network import Network
+from ionspike.host.readout import Readout
 from ionspike.host.recorder import check_file as check_recording
 from ionspike.host.steps import load_input
 from ionspike.host.waves import DEFAULT_NEURONS, check_file
@@ -62,6 +63,9 @@ def _run(arguments: argparse.Namespace) -> int:
     spikes = load_input(arguments.input, network)
     probes = _numbers("--probe", arguments.probe)
     neurons = probes or None
+    readout = Readout.of(network)
+    if readout is not None:
+        probes = list(dict.fromkeys([*probes, *readout.neurons.tolist()]))
     if arguments.waves_neurons is not None:
         neurons = _numbers("--waves-neurons", arguments.waves_neurons)
     ticks = _ticks(arguments.waves_ticks)
@@ -95,6 +99,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.output is not None:
         result.save(arguments.output)
     facts = {**result.summary(), "output_counts": result.output_counts.tolist(),
+             "membranes": None if result.membranes is None else result.membranes[-1:].tolist(),
              "merged": spikes.merged, "output": arguments.output, "waves": written,
              "recording": recording}
     lines = result_lines(result)

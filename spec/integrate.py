@@ -5,6 +5,7 @@ residues between two multiples of ``2^16 / kr``: on such a plateau nothing leaks
 not bring back, to the last bit.
 """
 
+import math
 from collections.abc import Iterator
 
 from ionspike.spec import formats as fmt
@@ -21,12 +22,17 @@ _STEP = 1 << fmt.R_LOW_BITS
 _STEPS, _UNITS = range(16, 0, -1), range(32, 2, -1)
 #: Thresholds with fewer steps of a weight are none.
 _LEAST_LEVELS = 8
-#: How much coarser weights are tried next, and leaks how much above the least.
-_COARSER, _LEAKS = 0.97, 1.3
+#: How much coarser weights are tried next, to where, and leaks how much above the least.
+_COARSER, _COARSEST, _LEAKS = 0.97, 0.4, 1.3
+#: Places of the threshold that are tried.
+_THETAS = 32
+#: What a spike's time is worth: a step of a weight is rounded to half of itself, some at a time; a reset to
+#: rest is off by up to 16 residues if what is above the threshold is less.
+_ROUNDED, _LOW = 1.1, 375.0
 
 
 def integrate_and_fire(*, inhibition: float, excitation: float, below: float, levels: float,
-                       reset: Reset = "zero") -> LifNeuron:
+                       above: float = SPARE, reset: Reset = "zero") -> LifNeuron:
     """The integers of an IF neuron, ``u' = u + i``, in which a step of a weight is a whole residue.
 
     Parameters
@@ -34,6 +40,7 @@ def integrate_and_fire(*, inhibition: float, excitation: float, below: float, le
     inhibition, excitation : largest sums of weights of a step, in thresholds.
     below : how far under rest a membrane is not pulled back, in thresholds.
     levels : steps of a weight to the threshold, at most.
+    above : what a membrane that is reset by subtraction keeps above the threshold, in thresholds.
     reset : to rest, where what is less than 16 residues above the threshold ends as much lower; or down by
         the threshold in the step after a spike.
 
@@ -42,9 +49,10 @@ def integrate_and_fire(*, inhibition: float, excitation: float, below: float, le
     LifError
         For sums that leave a threshold fewer than 8 steps.
     """
-    spare = SPARE if reset == "subtract" else 0.0
+    spare = above if reset == "subtract" else 0.0
     levels = min(levels, (_V_TOP / min(_UNITS) - 1) / (inhibition + excitation + spare))
-    while levels >= _LEAST_LEVELS:
+    most, least, best = levels, math.inf, None
+    while levels >= _LEAST_LEVELS and (best is None or levels >= _COARSEST * most):
         for step in _STEPS:
             for unit in _UNITS:
                 if (step << fmt.KB_SHIFT) % unit or step << fmt.KB_SHIFT >= unit << fmt.KB_BITS \
@@ -55,9 +63,13 @@ def integrate_and_fire(*, inhibition: float, excitation: float, below: float, le
                 added = (inhibition + 1) * height + _V_TOP * step / unit
                 if height * (1 + below + spare) * added / 3 > _R_TOP:
                     continue
-                for found in _found(step, unit, int(levels), inhibition, excitation, below, spare):
-                    return found
+                cost = _ROUNDED / levels + (0 if spare else _LOW / height ** 2)
+                if cost < least and (found := next(_found(
+                        step, unit, int(levels), inhibition, excitation, below, spare), None)):
+                    least, best = cost, found
         levels *= _COARSER
+    if best is not None:
+        return best
     raise LifError(f"an IF with inhibition of {inhibition:.3g} and excitation of {excitation:.3g} "
                    f"thresholds a step, and a membrane {below:.3g} below rest: a threshold would be less "
                    f"than {_LEAST_LEVELS} steps of a weight")
@@ -83,10 +95,10 @@ def _found(step: int, unit: int, levels: int, inhibition: float, excitation: flo
     least = step * (int(inhibition * levels) + 1)
     reset: Reset = "subtract" if spare else "zero"
 
-    for theta in range((1 << fmt.THETA_BITS - 1) - 1, -(1 << fmt.THETA_BITS - 1), -1):
+    # The highest threshold that leaves the room, and some below it: the higher, the wider the plateaus.
+    top_theta = (_R_HIGH_TOP - room + _V_TOP - fmt.ONE) >> fmt.THETA_SHIFT
+    for theta in range(top_theta, top_theta - _THETAS, -1):
         high = fmt.ONE + (theta << fmt.THETA_SHIFT) - _V_TOP
-        if not 0 < high <= _R_HIGH_TOP - room:
-            continue
         threshold = high << fmt.R_LOW_BITS
         low, top = threshold - deepest, threshold + (room << fmt.R_LOW_BITS) + _STEP - 1
         fewest = (least + tested + restored) // 3

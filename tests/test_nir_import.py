@@ -13,6 +13,7 @@ from ionspike.host import cli
 from ionspike.host.compiler import compile
 from ionspike.host.errors import InputError
 from ionspike.host.lif_cells import LifCells
+from ionspike.host.lif_float import simulate
 from ionspike.host.network import Network, Projection
 from ionspike.host.nir_import import imported
 from ionspike.host.preflight import preflight
@@ -47,12 +48,14 @@ def report(root, steps=300, reset="zero", shape=DEFAULT_SHAPE, **options):
 @pytest.mark.parametrize("beta, reset", [
     (0.0, "zero"), (0.5, "zero"), (0.9, "zero"), (0.95, "zero"), (0.5, "subtract"), (0.9, "subtract")])
 def test_a_core_gives_what_floating_point_gives(beta, reset):
-    _, found = report(two_layers(beta), 500, reset)
+    mapped, found = report(two_layers(beta), 500, reset)
+    # Of what the core's weights are in floating point.
+    wanted = simulate(mapped.mapped.graph, spikes(500), DT_S, reset=reset).spikes
     assert found.early == found.saturated == found.clipped == found.clipped_drives == 0
     first, last = found.layers
     assert (first.late, last.late) == (0, 1) and first.spikes_float > 400
     for one in found.layers:
-        assert abs(one.spikes_core - one.spikes_float) <= 0.05 * one.spikes_float
+        assert abs(one.spikes_core - int(wanted[one.name].sum())) <= 0.03 * one.spikes_float
     assert first.near >= 0.93 * first.spikes_float
 
 
@@ -108,10 +111,13 @@ def test_delays_of_more_neurons_than_there_are_are_refused():
 def test_layers_that_a_core_has_no_neurons_for():
     ones = np.ones(4)
     for node, way_out in (
-            ({"type": "IF", "r": ones, "v_threshold": ones}, "a LIF of beta up to about 0.98"),
-            ({"type": "LI", "tau": ones, "r": ones, "v_leak": ones}, "a LIF is near it"),
-            ({"type": "CubaLIF", "tau_syn": ones, "tau_mem": ones, "r": ones, "v_leak": ones,
-              "v_threshold": 2 * ones}, "a LIF is near it, if tau_syn is short"),
+            ({"type": "IF", "r": ones, "v_threshold": 0 * ones}, "v_threshold must be above 0, or it fires"),
+            ({"type": "IF", "r": ones, "v_threshold": ones, "v_reset": -ones},
+             "v_reset must be 0 on a core, which resets to rest; it is -1"),
+            ({"type": "IF", "r": ones * 1e9, "v_threshold": ones}, "a core's drive holds up to 512"),
+            ({"type": "CubaLIF", "tau_syn": 40 * DT_S * ones, "tau_mem": 10 * DT_S * ones, "r": ones,
+              "v_leak": 0 * ones, "v_threshold": ones},
+             "CubaLIF 'n1': tau_syn is 40 steps; .* up to 64 spikes, which is 16 steps; take longer ones"),
             (lif(4, v_reset=ones / 2), "v_reset must be v_leak on a core"),
             (lif(4, v_leak=ones), "v_threshold must be above v_leak"),
             (lif(4, 0.999), "beta 0.999 leaks too slowly")):
@@ -139,7 +145,6 @@ def test_inputs_beyond_the_sample_are_noticed(capsys, tmp_path):
         counts.append(json.loads(out)["clipped_drives"])
         assert ("times more arrived than a LIF neuron's drive holds" in err) == (name == "loud")
     assert counts[0] == 0 and 40 <= counts[1] <= 40 * 17
-    assert found.mapped.neuron.drives[0] < found.mapped.neuron.threshold_drive
     quiet = preflight(found, source="nothing", board="icebreaker", shape=DEFAULT_SHAPE,
                       clock_Hz=24_000_000)
     assert "layer 'n1' never fires on this sample" in quiet.warnings
