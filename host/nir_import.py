@@ -62,6 +62,8 @@ def imported(given: "str | Path | Tree | Any", *, dt_s: float | None, reset: Res
     InputError
         For what cannot be imported, by name and with the nearest thing that could be.
     """
+    if not 2 <= bits <= fmt.WEIGHT_BITS:
+        raise InputError(f"bits must be 2 to {fmt.WEIGHT_BITS}, not {bits}")
     where = f"{given}: " if isinstance(given, (str, Path)) else ""
     root = read_nir(given) if isinstance(given, (str, Path)) \
         else given if isinstance(given, dict) else given.to_dict()

@@ -24,8 +24,8 @@ _STEPS, _UNITS = range(16, 0, -1), range(32, 2, -1)
 _LEAST_LEVELS = 8
 #: How much coarser weights are tried next, to where, and leaks how much above the least.
 _COARSER, _COARSEST, _LEAKS = 0.97, 0.4, 1.3
-#: Places of the threshold that are tried.
-_THETAS = 32
+#: Places of the threshold that are tried, and units with a step.
+_THETAS, _TRIED = 16, 2
 #: What a spike's time is worth: a step of a weight is rounded to half of itself, some at a time; a reset to
 #: rest is off by up to 16 residues if what is above the threshold is less.
 _ROUNDED, _LOW = 1.1, 375.0
@@ -54,6 +54,7 @@ def integrate_and_fire(*, inhibition: float, excitation: float, below: float, le
     most, least, best = levels, math.inf, None
     while levels >= _LEAST_LEVELS and (best is None or levels >= _COARSEST * most):
         for step in _STEPS:
+            tried = 0
             for unit in _UNITS:
                 if (step << fmt.KB_SHIFT) % unit or step << fmt.KB_SHIFT >= unit << fmt.KB_BITS \
                         or unit * ((inhibition + excitation + spare) * levels + 1) > _V_TOP:
@@ -67,6 +68,9 @@ def integrate_and_fire(*, inhibition: float, excitation: float, below: float, le
                 if cost < least and (found := next(_found(
                         step, unit, int(levels), inhibition, excitation, below, spare), None)):
                     least, best = cost, found
+                # With smaller units tests add more, and leaks must be the larger.
+                if (tried := tried + 1) == _TRIED:
+                    break
         levels *= _COARSER
     if best is not None:
         return best
@@ -102,8 +106,10 @@ def _found(step: int, unit: int, levels: int, inhibition: float, excitation: flo
         threshold = high << fmt.R_LOW_BITS
         low, top = threshold - deepest, threshold + (room << fmt.R_LOW_BITS) + _STEP - 1
         fewest = (least + tested + restored) // 3
+        # A plateau is as wide as the membranes' range.
         for kr in range(max(1, ((fewest - 1) << fmt.KR_BITS) // threshold),
-                        int(_LEAKS * (fewest << fmt.KR_BITS) / threshold) + 2):
+                        min(int(_LEAKS * (fewest << fmt.KR_BITS) / threshold),
+                            ((1 << fmt.KR_BITS) + 8) // (top - low)) + 2):
             if (after := _loss(low, top, kr)) is None:
                 continue
             shift = restored - after
