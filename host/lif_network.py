@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from ionspike.host.errors import InputError
 from ionspike.host.lif_clock import Cells, timed
 from ionspike.host.lif_float import FloatRun, steps_of
-from ionspike.host.lif_settings import MOST_CLOCKS, WEIGHT_TOP, Settings, settings
+from ionspike.host.lif_settings import (
+    DEEPEST,
+    MOST_ABOVE,
+    MOST_CLOCKS,
+    WEIGHT_TOP,
+    Settings,
+    settings,
+)
 from ionspike.host.lif_sums import MOST_THRESHOLDS, RESIDUES, Sums, gain, sums_of
 from ionspike.host.network import Network, Projection
 from ionspike.host.nir_graph import Connection, Graph
@@ -107,6 +114,7 @@ def map_lif(graph: Graph, run: FloatRun, dt_s: float, *, reset: Reset = "zero",
     except InputError as error:
         raise InputError(f"LIF with tau {dt_s / (1 - beta):.3g} s in steps of {dt_s:.3g} s: {error}"
                          if betas else str(error)) from None
+    warnings += _beyond(own, sums, made, reset)
     levels = {**made.levels, **{name: _threshold_levels(
         layer, np.vstack([c.weights for c in graph.connections if c.target == name]), graph.bias[name])
                                 for name, layer in graph.layers.items() if layer.kind == "Threshold"}}
@@ -183,6 +191,21 @@ def _check_kinds(layers: list[Layer]) -> None:
         raise InputError(
             f"IF {plain[0].name!r} beside {leaking[0].kind} {leaking[0].name!r}: a core has one leak, and "
             f"an IF none; make all of them IF, or LIF of one tau")
+
+
+def _beyond(layers: list[Layer], sums: dict[str, Sums], made: Settings, reset: Reset) -> list[str]:
+    """What membranes of IF neurons do that those of a core do not."""
+    said = []
+    for layer in layers:
+        if layer.kind != "IF":
+            continue
+        if (below := sums[layer.name].below) > DEEPEST:
+            said.append(f"membranes of IF {layer.name!r} are up to {below:.2g} thresholds below rest; beyond "
+                        f"{DEEPEST:g} a core pulls them up slowly")
+        if reset == "subtract" and (above := sums[layer.name].above) > MOST_ABOVE:
+            said.append(f"membranes of IF {layer.name!r} are up to {above:.2g} above the threshold; a core "
+                        f"keeps {MOST_ABOVE:g}")
+    return said
 
 
 def _one_beta(betas: dict[str, Array], dt_s: float, warnings: list[str]) -> float:

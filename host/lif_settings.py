@@ -14,7 +14,7 @@ from ionspike.spec import formats as fmt
 from ionspike.spec.integrate import integrate_and_fire
 from ionspike.spec.lif import SPARE, LifError, LifNeuron, Reset, lif
 
-__all__ = ["WEIGHT_TOP", "Settings", "settings"]
+__all__ = ["DEEPEST", "MOST_ABOVE", "MOST_CLOCKS", "WEIGHT_TOP", "Settings", "settings"]
 
 Array = NDArray[np.float64]
 
@@ -28,8 +28,9 @@ _FEWEST = math.ceil(_V_TOP / WEIGHT_TOP / MOST_CLOCKS)
 _STILL, _WORSE = 0.006, 1.1
 #: Neurons whose sums and weights differ by less have one setting.
 _ALIKE = 0.02
-#: How deep a membrane of an IF may be without being pulled back; deeper ones are, slowly.
-_DEEPEST, _MOST_ABOVE = 0.5, 2.0
+#: How deep a membrane of an IF may be without being pulled back, slowly; and what it keeps above the
+#: threshold when that is subtracted.
+DEEPEST, MOST_ABOVE = 0.5, 2.0
 #: An IF that has just fired may end so far below rest, in thresholds, with the fewest steps there are.
 _LEAST_DEPTH = 0.1
 
@@ -147,8 +148,8 @@ def _integrating(layers: list[Layer], sums: dict[str, Sums], largest: dict[str, 
         found = integrate_and_fire(
             inhibition=max(float(sums[name].inhibition.max()) for name in names),
             excitation=max(float(sums[name].excitation.max()) for name in names),
-            below=min(_DEEPEST, max(_LEAST_DEPTH, *(sums[name].below for name in names))),
-            above=min(_MOST_ABOVE, max(SPARE, *(sums[name].above for name in names))),
+            below=min(DEEPEST, max(_LEAST_DEPTH, *(sums[name].below for name in names))),
+            above=min(MOST_ABOVE, max(SPARE, *(sums[name].above for name in names))),
             # A threshold that is subtracted may be a step more.
             levels=WEIGHT_TOP / max(weight, WEIGHT_TOP / _V_TOP) - (reset == "subtract"), reset=reset)
     except LifError as error:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ionspike.host.board import Board
+from ionspike.host.board import MOST_PROBES, Board
 from ionspike.host.compiler import Report
 from ionspike.host.console import table
 from ionspike.host.lif_float import simulate
@@ -15,13 +15,10 @@ from ionspike.host.readout import Readout
 from ionspike.host.result import Result
 from ionspike.host.spikes import Spikes
 from ionspike.host.steps import to_steps, to_ticks
-from ionspike.spec import wire
 from ionspike.spec.shape import CoreShape
 
 __all__ = ["LayerReport", "Preflight", "preflight"]
 
-#: Membranes that a board reports of one run.
-_MOST_READ = (1 << wire.register("probe_count").width) - 1
 #: A neuron that fires in so many of the steps says nothing.
 _ALWAYS = 0.95
 
@@ -159,7 +156,7 @@ def preflight(found: Imported, *, source: str, board: str, shape: CoreShape,
     with Board.open(backend="golden", shape=shape) as golden:
         fits = golden.load(network).report
         readout = Readout.of(network)
-        probed = [] if readout is None else readout.neurons[:_MOST_READ].tolist()
+        probed = [] if readout is None else readout.neurons[:MOST_PROBES].tolist()
         # Later layers answer later, to the last input too.
         steps = len(sample) + max(mapped.late.values())
         padded = np.zeros((steps, sample.shape[1]), bool)

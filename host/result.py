@@ -164,6 +164,17 @@ class Result:
             return None
         return readout.membranes(self.probes, self.network.ticks_per_step, self.first_tick)
 
+    @cached_property
+    def clipped_membranes(self) -> int | None:
+        """How often one of :attr:`membranes` was at the upper end of its range, where the residue ends."""
+        if self.membranes is None or self.network.lif is None:
+            return None
+        readout = Readout.of(self.network)
+        assert readout is not None and self.probes is not None
+        read = np.isin(self.probes.neurons, readout.neurons)
+        high = self.probes.words[:, read, 1] & 0x7FFF
+        return int((high >= self.network.lif.registers["r_max"]).sum())
+
     def summary(self) -> dict[str, Any]:
         """All but the arrays, as JSON holds it."""
         faults = self.network.faults
@@ -176,7 +187,7 @@ class Result:
             "link": self.link,
             "versions": self.versions, "image_digest": self.image_digest, "build": self.build,
             "wall_s": round(self.wall_s, 6), "jitter": self.jitter,
-            "clipped_drives": self.clipped_drives,
+            "clipped_drives": self.clipped_drives, "clipped_membranes": self.clipped_membranes,
             "faults": None if faults is None else faults.summary(),
             "estimate": None if self.estimate is None else self.estimate.to_json()}
 

@@ -134,10 +134,11 @@ def test_taus_that_differ_are_said():
 
 
 def test_inputs_beyond_the_sample_are_noticed(capsys, tmp_path):
-    found = imported(two_layers(), dt_s=DT_S, sample=np.zeros((10, 8), bool))
+    root = chain(linear(12, 80, 1, 0.25), lif(12), linear(5, 12, 2, 0.2), lif(5), width=80)
+    found = imported(root, dt_s=DT_S, sample=np.zeros((10, 80), bool))
     found.network.save(tmp_path / "net.ion")
     counts = []
-    for name, raster in (("quiet", np.zeros((40, 8), bool)), ("loud", np.ones((40, 8), bool))):
+    for name, raster in (("quiet", np.zeros((40, 80), bool)), ("loud", np.ones((40, 80), bool))):
         Spikes(raster, DT_S).save(tmp_path / f"{name}.npz")
         assert cli.main(["run", str(tmp_path / "net.ion"), "--input", str(tmp_path / f"{name}.npz"),
                          "--backend", "golden", "--json"]) == 0
@@ -234,6 +235,35 @@ def test_import_and_run(capsys, file, tmp_path):
     code, out, _ = run(capsys, "verify", ion, "--input", x, "--backend", "golden", "--json")
     assert code == 0 and json.loads(out)["ticks"] == 300
     assert run(capsys, "info", ion)[0] == 0
+
+
+def test_bits_and_the_graph_as_the_core_has_it(capsys, nir, file, tmp_path):
+    out = tmp_path / "core.nir"
+    code, said, err = run(capsys, "import", file, "--dt", DT_S, "--bits", 4, "--report", "--output", out)
+    assert (code, err) == (0, "") and "4 bits, a scale for each neuron" in said and "by weights" in said
+    for c in imported(out, dt_s=DT_S).graph.connections:
+        assert all(len(np.unique(np.round(column, 6))) <= 15 for column in c.weights.T)
+    with pytest.raises(InputError, match="bits must be 2 to 8, not 9"):
+        imported(file, dt_s=DT_S, bits=9)
+
+
+def test_membranes_come_with_a_run(capsys, nir, tmp_path):
+    li = {"type": "LI", "tau": np.full(4, 1e-3), "r": np.full(4, 10.0), "v_leak": np.zeros(4)}
+    nir.write(str(tmp_path / "net.nir"), nir.dict2NIRNode(chain(linear(12, 8, 1, 0.25), lif(12), linear(4, 12), li)))
+    ion, out = tmp_path / "net.ion", tmp_path / "out.npz"
+    quiet, loud = tmp_path / "quiet.npz", tmp_path / "loud.npz"
+    Spikes(spikes(100, rate=0.1), DT_S).save(quiet)
+    Spikes(spikes(100, rate=0.9), DT_S).save(loud)
+    code, said, _ = run(capsys, "import", tmp_path / "net.nir", "--dt", DT_S, "--sample", quiet, "--output", ion)
+    assert code == 0 and "12 LIF from 0, beta 0.9; n3: 4 LI from 12" in said
+    for x in (quiet, loud):
+        code, said, err = run(capsys, "run", ion, "--input", x, "--backend", "golden", "--json", "--output", out)
+        told = json.loads(said)
+        with np.load(out) as arrays:
+            assert arrays["membranes"].shape == (100, 4)
+            assert np.allclose(arrays["membranes"][-1], told["membranes"][0])
+        assert code == 0 and (told["clipped_membranes"] > 0) == (x == loud)
+        assert ("a membrane that is read was at the end of its range" in err) == (x == loud)
 
 
 def test_report_for_machines(capsys, file):
