@@ -7,6 +7,7 @@ import pytest
 from conftest import require_compiler, require_package
 from nets import network
 from nirs import DT_S, chain, lif, linear, spikes, two_layers
+from test_nir_core import two
 
 from ionspike import Board
 from ionspike.host import cli
@@ -202,12 +203,14 @@ def test_steps_become_ticks_and_back():
     assert (to_steps(twice, net).ticks, to_steps(twice, net).merged) == (2, 4)
 
 
-def test_the_virtual_board_computes_the_same():
+@pytest.mark.parametrize("kinds", ["LIF LIF", "IF Threshold", "Threshold LI"])
+def test_the_virtual_board_computes_the_same(kinds):
     require_compiler()
     from ionspike.host.cases import Case
     from ionspike.host.verify import verify
     shape = CoreShape(neurons=48, inputs=24, lanes=8, words=256, delay_slots=4)
-    net = imported(two_layers(), dt_s=DT_S, sample=spikes()).network
+    net = imported(two_layers() if kinds == "LIF LIF" else two(*kinds.split()), dt_s=DT_S,
+                   sample=spikes()).network
     case = Case(compile(net, shape), to_ticks(Spikes(spikes(60), DT_S), net), 1)
     with Board.open(backend="virtual", shape=shape) as board:
         done = verify(board, ticks=180, seed=1, cases=[case])
