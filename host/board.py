@@ -31,7 +31,7 @@ from ionspike.spec.shape import CoreShape
 if TYPE_CHECKING:
     from ionspike.host.stream import Stream
 
-__all__ = ["Board", "Result"]
+__all__ = ["MOST_PROBES", "Board", "Result"]
 
 Mode = Literal["lockstep", "free-running"]
 
@@ -39,7 +39,7 @@ Mode = Literal["lockstep", "free-running"]
 TIMEOUT_S = 5.0
 #: Ticks encoded at a time: bounds the memory of long runs.
 _CHUNK_TICKS = 1 << 14
-_MOST_PROBES = (1 << wire.register("probe_count").width) - 1
+MOST_PROBES = (1 << wire.register("probe_count").width) - 1
 
 
 class Board:
@@ -435,8 +435,8 @@ class Board:
     def _probed(self, probes: Sequence[int]) -> NDArray[np.int64]:
         neurons = self._loaded().network.neurons
         chosen = np.asarray(probes, np.int64) if len(probes) else np.zeros(0, np.int64)
-        if chosen.ndim != 1 or len(chosen) > _MOST_PROBES:
-            raise InputError(f"{chosen.size} probes; a board has up to {_MOST_PROBES}")
+        if chosen.ndim != 1 or len(chosen) > MOST_PROBES:
+            raise InputError(f"{chosen.size} probes; a board has up to {MOST_PROBES}")
         for probe in chosen[(chosen < 0) | (chosen >= neurons)][:1]:
             raise InputError(f"probe {probe} is out of range: the network has {neurons} neurons, "
                              f"0 to {neurons - 1}")

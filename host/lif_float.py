@@ -28,13 +28,17 @@ class FloatRun:
     ----------
     spikes : bool ``[T, size]`` of each layer.
     membranes : float64 ``[T, size]`` of each layer that was asked for, after its reset.
-    lowest, highest : float64 ``[size]`` of each layer: what arrived in the steps, at the extremes.
+    lowest, highest : float64 ``[size]`` of each layer: what its membranes were given in the steps, at the
+        extremes; of a CubaLIF the current.
+    deepest, top : float64 ``[size]`` of each layer: its membranes at the extremes.
     """
 
     spikes: dict[str, NDArray[np.bool_]]
     membranes: dict[str, Array] = field(default_factory=dict)
     lowest: dict[str, Array] = field(default_factory=dict)
     highest: dict[str, Array] = field(default_factory=dict)
+    deepest: dict[str, Array] = field(default_factory=dict)
+    top: dict[str, Array] = field(default_factory=dict)
 
 
 def simulate(graph: Graph, inputs: NDArray[np.bool_], dt_s: float, *, reset: Reset = "zero",
@@ -76,6 +80,8 @@ def simulate(graph: Graph, inputs: NDArray[np.bool_], dt_s: float, *, reset: Res
     kept = {name: np.zeros((ticks, graph.layers[name].size)) for name in membranes}
     lowest = {name: np.zeros(layer.size) for name, layer in graph.layers.items()}
     highest = {name: np.zeros(layer.size) for name, layer in graph.layers.items()}
+    deepest = {name: each.v.copy() for name, each in cells.items()}
+    top = {name: each.v.copy() for name, each in cells.items()}
     # Weights that are no weights overflow; what comes of them is refused where it is used.
     with np.errstate(over="ignore", invalid="ignore"):
         for t in range(ticks):
@@ -84,12 +90,14 @@ def simulate(graph: Graph, inputs: NDArray[np.bool_], dt_s: float, *, reset: Res
                 for source, weights, delay in incoming[name]:
                     if t >= delay and (fired := sent[source][t - delay]).any():
                         arrived += weights[fired].sum(axis=0)
-                np.minimum(lowest[name], arrived, out=lowest[name])
-                np.maximum(highest[name], arrived, out=highest[name])
                 sent[name][t] = cells[name].step(arrived)
+                for given, low, high in ((cells[name].given, lowest[name], highest[name]),
+                                         (cells[name].v, deepest[name], top[name])):
+                    np.minimum(low, given, out=low)
+                    np.maximum(high, given, out=high)
                 if name in kept:
                     kept[name][t] = cells[name].v
-    return FloatRun({name: sent[name] for name in graph.layers}, kept, lowest, highest)
+    return FloatRun({name: sent[name] for name in graph.layers}, kept, lowest, highest, deepest, top)
 
 
 def steps_of(delay_s: float, dt_s: float) -> int:
@@ -111,19 +119,19 @@ class _Cells:
         p, self.kind, self.subtract = layer.parameters, layer.kind, reset == "subtract"
         self.p = p
         self.v: Array = p.get("v_leak", np.zeros(layer.size)).copy()
-        self.current = np.zeros(layer.size)
+        self.current = self.given = np.zeros(layer.size)
         self.spiked = np.zeros(layer.size, bool)
         self.gain = dt_s / p["tau_mem" if layer.kind == "CubaLIF" else "tau"] \
             if layer.kind in ("LIF", "LI", "CubaLIF") else np.full(layer.size, dt_s)
         self.gain_in = dt_s / p["tau_syn"] if layer.kind == "CubaLIF" else self.gain
 
     def step(self, arrived: Array) -> NDArray[np.bool_]:
-        p = self.p
+        p, self.given = self.p, arrived
         if self.kind == "Threshold":
             return arrived > p["threshold"]
         if self.kind == "CubaLIF":
-            self.current += self.gain_in * (p["w_in"] * arrived - self.current)
-            arrived = self.current
+            self.current = self.current + self.gain_in * (p["w_in"] * arrived - self.current)
+            self.given = arrived = self.current
         pull = 0.0 if self.kind == "IF" else p["v_leak"] - self.v
         u = self.v + self.gain * (pull + p["r"] * arrived)
         if self.kind == "LI":

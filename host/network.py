@@ -267,15 +267,16 @@ class Network:
 
     @classmethod
     def from_nir(cls, graph: Any, *, dt_s: float | None = None, reset: Reset = "zero",
-                 sample: ArrayLike | None = None) -> "Network":
+                 sample: ArrayLike | None = None, bits: int = fmt.WEIGHT_BITS) -> "Network":
         """From a ``.nir`` file or a ``nir.NIRGraph``: docs/nir.md.
 
         Parameters
         ----------
-        graph : of LIF neurons, or of our own, which need none of the others.
+        graph : of LIF neurons and others, or of our own, which need none of the rest.
         dt_s : seconds per step.
         reset : ``zero`` or ``subtract``.
         sample : typical inputs, ``[steps, inputs]`` of 0 and 1; without it, random ones.
+        bits : of a weight, 2 to 8.
         """
         from ionspike.host.nir_import import imported
-        return imported(graph, dt_s=dt_s, reset=reset, sample=sample).network
+        return imported(graph, dt_s=dt_s, reset=reset, sample=sample, bits=bits).network

@@ -245,6 +245,9 @@ class _Reader:
             if size * size > _MOST_WEIGHTS:
                 raise InputError(f"{self._what(name)} has {size} values, too many for any core")
             after = np.eye(size)
+        if kind == "LI":
+            raise InputError(f"LI {shown(name)} leads to {self._what((*passed, target)[0])}: membranes, not "
+                             f"spikes; an LI may lead to an Output")
         if kind == "Input" or kind in NEURONS:
             assert after is not None
             key = (name, target, delay_s)

@@ -45,7 +45,8 @@ def export(network: Network, path: str | Path) -> None:
         raise InputError(f"{path}: NIR files are written as .nir")
     if network.lif is not None:
         raise InputError(f"{path}: a network of LIF neurons was imported from a NIR file, which is "
-                         f"what it is in NIR")
+                         f"what it is in NIR; ionspike import NET.nir --output OTHER.nir writes it "
+                         f"with the core's weights")
     nodes: dict[str, Any] = {_INPUT: nir.Input(np.array([network.inputs])),
                              _NEURONS: _node(nir, network),
                              _OUTPUT: nir.Output(np.array([network.neurons]))}

@@ -13,6 +13,7 @@ from ionspike.host.clipping import clipped_drives
 from ionspike.host.errors import InputError
 from ionspike.host.estimate import Estimate, estimate
 from ionspike.host.network import Network
+from ionspike.host.readout import Readout
 from ionspike.host.spikes import Spikes
 from ionspike.host.timing import Timing
 from ionspike.spec import formats as fmt
@@ -154,6 +155,26 @@ class Result:
             return None
         return clipped_drives(self.network, self.inputs, self.spikes, self.first_tick)
 
+    @cached_property
+    def membranes(self) -> NDArray[np.float64] | None:
+        """Of LI neurons, whose membranes are the answer, ``[steps, neurons]`` in the order of the graph's
+        layers; None where there are none, or they were not probed: ``Readout.of(network).neurons``."""
+        readout = Readout.of(self.network)
+        if readout is None or self.probes is None or not np.isin(readout.neurons, self.probes.neurons).all():
+            return None
+        return readout.membranes(self.probes, self.network.ticks_per_step, self.first_tick)
+
+    @cached_property
+    def clipped_membranes(self) -> int | None:
+        """How often one of :attr:`membranes` was at the upper end of its range, where the residue ends."""
+        if self.membranes is None or self.network.lif is None:
+            return None
+        readout = Readout.of(self.network)
+        assert readout is not None and self.probes is not None
+        read = np.isin(self.probes.neurons, readout.neurons)
+        high = self.probes.words[:, read, 1] & 0x7FFF
+        return int((high >= self.network.lif.registers["r_max"]).sum())
+
     def summary(self) -> dict[str, Any]:
         """All but the arrays, as JSON holds it."""
         faults = self.network.faults
@@ -166,7 +187,7 @@ class Result:
             "link": self.link,
             "versions": self.versions, "image_digest": self.image_digest, "build": self.build,
             "wall_s": round(self.wall_s, 6), "jitter": self.jitter,
-            "clipped_drives": self.clipped_drives,
+            "clipped_drives": self.clipped_drives, "clipped_membranes": self.clipped_membranes,
             "faults": None if faults is None else faults.summary(),
             "estimate": None if self.estimate is None else self.estimate.to_json()}
 
@@ -183,6 +204,8 @@ class Result:
         for name in ("digests", "lfsr_words", "initial_state", "final_state"):
             if (value := getattr(self, name)) is not None:
                 arrays[name] = value
+        if self.membranes is not None:
+            arrays["membranes"] = self.membranes
         if self.probes is not None:
             arrays |= {"probe_neurons": self.probes.neurons, "probe_words": self.probes.words}
         np.savez_compressed(path, **arrays)

@@ -10,7 +10,6 @@ from ionspike.host.errors import BoardError, InputError, NoBoardError
 from ionspike.host.hello import Hello
 from ionspike.host.line import LinkError
 from ionspike.host.recorder import Recorder
-from ionspike.spec import wire
 
 __all__ = ["Progress", "Session"]
 
@@ -204,14 +203,8 @@ class Session:
         self.tick = self._decoder.segments.pop().tick
 
 
-def _check(hello: Any, where: str) -> None:
-    major, minor = wire.PROTOCOL
-    if hello.major != major:
-        raise NoBoardError(f"{where}: the board speaks protocol {hello.major}.{hello.minor}, this "
-                           f"ionspike {major}.{minor}; load the bitstream that comes with it")
-    if hello.digest != wire.digests().get(hello.minor):
-        raise NoBoardError(f"{where}: the board's wire contract is {hello.digest:08x}, this "
-                           f"ionspike's {wire.digest():08x}; load the bitstream that comes with it")
+def _check(hello: Hello, where: str) -> None:
+    """What the link, which knows the contract, has no use for."""
     if not hello.clock_hz:
         raise NoBoardError(f"{where}: the board says that its clock is 0 Hz; load the bitstream "
                            f"that comes with this ionspike")

@@ -8,6 +8,7 @@ from ionspike.host.arguments import add_json, add_seed, seconds, verb
 from ionspike.host.compiler import compile
 from ionspike.host.console import emit, note, table
 from ionspike.host.errors import InputError
+from ionspike.host.nir_export import export_graph
 from ionspike.host.nir_import import SAMPLE_RATE, SAMPLE_STEPS, Imported, imported
 from ionspike.host.nir_memristor import KIND
 from ionspike.host.spikes import Spikes
@@ -31,10 +32,13 @@ def add(verbs: Any) -> None:
     parser.add_argument("--sample", metavar="FILE", help="inputs that are typical, in steps, as for "
                         f"run: weights are scaled for them; without it, {SAMPLE_STEPS} steps of random "
                         f"ones, a tenth of which fire")
+    parser.add_argument("--bits", type=int, choices=(4, 8), default=8, help="of a weight; a core's are 8, 4 "
+                        "show what such a core would make of it (default %(default)s)")
     add_seed(parser, "of the random sample (default %(default)s)", 1)
     parser.add_argument("--report", action="store_true",
                         help="run the sample in floating point and on the golden model, and compare")
-    parser.add_argument("--output", metavar="NET.ion", help="where the network goes")
+    parser.add_argument("--output", metavar="FILE", help="where the network goes: .ion for run, or "
+                        ".nir, the graph with the weights that the core has")
     add_json(parser)
 
 
@@ -50,7 +54,7 @@ def _import(arguments: argparse.Namespace) -> int:
     sample = None if arguments.sample is None else Spikes.load(
         arguments.sample, dt_s=_given(arguments.dt, "--sample"))
     found = imported(arguments.file, dt_s=arguments.dt, reset=arguments.reset, sample=sample,
-                     seed=arguments.seed, delay_slots=facts.shape.delay_slots)
+                     seed=arguments.seed, delay_slots=facts.shape.delay_slots, bits=arguments.bits)
     network = found.network
     try:
         fits = compile(network, facts.shape).report
@@ -78,8 +82,12 @@ def _import(arguments: argparse.Namespace) -> int:
     for warning in warnings:
         note(f"warning: {warning}")
     if arguments.output is not None:
-        network.save(arguments.output)
-        lines.append(f"written; to run it: ionspike run {arguments.output} --input FILE, in steps of "
+        if found.mapped is not None and Path(arguments.output).suffix == ".nir":
+            export_graph(found.mapped.graph, arguments.output)
+        else:
+            network.save(arguments.output)
+        lines.append("written" if Path(arguments.output).suffix == ".nir" else
+                     f"written; to run it: ionspike run {arguments.output} --input FILE, in steps of "
                      f"{network.step_s:g} s")
     emit(said, lines, arguments.json)
     return 0
@@ -89,9 +97,10 @@ def _of_graph(found: Imported, reset: str) -> dict[str, Any]:
     if found.graph is None or found.mapped is None:
         return {"neuron": KIND}
     mapped = found.mapped
-    return {"neuron": "LIF", "reset": reset, "outputs": list(found.graph.outputs),
-            "layers": {name: {"neurons": layer.size, "first": mapped.first[name],
-                              "late_steps": mapped.late[name], "beta": mapped.beta[name]}
+    kinds = dict.fromkeys(layer.kind for layer in found.graph.layers.values())
+    return {"neuron": ", ".join(kinds), "reset": reset, "bits": mapped.bits, "outputs": list(found.graph.outputs),
+            "layers": {name: {"kind": layer.kind, "neurons": layer.size, "first": mapped.first[name],
+                              "late_steps": mapped.late[name], "beta": mapped.beta.get(name)}
                        for name, layer in found.graph.layers.items()}}
 
 
@@ -103,14 +112,14 @@ def _given(dt_s: float | None, by: str) -> float:
 
 def _words(value: Any) -> Any:
     if isinstance(value, dict):
-        return "; ".join(f"{name}: {one['neurons']} from {one['first']}, beta {one['beta'][0]:.4g}"
-                         for name, one in value.items())
+        return "; ".join(f"{name}: {one['neurons']} {one['kind']} from {one['first']}" + (
+            "" if one["beta"] is None else f", beta {one['beta'][0]:.4g}") for name, one in value.items())
     return ", ".join(value) if isinstance(value, list) else value
 
 
 def _writable(path: Path) -> None:
     """Found out before the work rather than after it."""
-    if path.suffix != ".ion":
-        raise InputError(f"{path}: networks are written as .ion")
+    if path.suffix not in (".ion", ".nir"):
+        raise InputError(f"{path}: networks are written as .ion, or as .nir")
     if not path.absolute().parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}")

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from ionspike.host.arguments import add_board, add_json, add_seed, open_board, verb
+from ionspike.host.board import MOST_PROBES
 from ionspike.host.cli_text import result_lines
 from ionspike.host.console import Bar, emit, note
 from ionspike.host.errors import InputError, LossError
 from ionspike.host.network import Network
+from ionspike.host.readout import Readout
 from ionspike.host.recorder import check_file as check_recording
 from ionspike.host.steps import load_input
 from ionspike.host.waves import DEFAULT_NEURONS, check_file
@@ -62,6 +64,14 @@ def _run(arguments: argparse.Namespace) -> int:
     spikes = load_input(arguments.input, network)
     probes = _numbers("--probe", arguments.probe)
     neurons = probes or None
+    readout = Readout.of(network)
+    if readout is not None:
+        read = list(dict.fromkeys([*probes, *readout.neurons.tolist()]))
+        if len(read) <= MOST_PROBES:
+            probes = read
+        else:
+            note(f"warning: {len(readout.neurons)} membranes are to be read, a board reports "
+                 f"{MOST_PROBES} neurons of a run: --probe chooses")
     if arguments.waves_neurons is not None:
         neurons = _numbers("--waves-neurons", arguments.waves_neurons)
     ticks = _ticks(arguments.waves_ticks)
@@ -95,6 +105,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.output is not None:
         result.save(arguments.output)
     facts = {**result.summary(), "output_counts": result.output_counts.tolist(),
+             "membranes": None if result.membranes is None else result.membranes[-1:].tolist(),
              "merged": spikes.merged, "output": arguments.output, "waves": written,
              "recording": recording}
     lines = result_lines(result)
@@ -110,6 +121,9 @@ def _run(arguments: argparse.Namespace) -> int:
             note(f"warning: the waves end after {written['changes']:,} changes; bound them with "
                  f"--waves-ticks or --waves-neurons")
     emit(facts, lines, arguments.json)
+    if result.clipped_membranes:
+        note(f"warning: {result.clipped_membranes:,} times a membrane that is read was at the end of its "
+             f"range; import the network with a sample that has such inputs")
     if result.clipped_drives:
         note(f"warning: {result.clipped_drives:,} times more arrived than a LIF neuron's drive holds; "
              f"import the network with a sample that has such inputs")

@@ -10,7 +10,7 @@ from typing import Literal
 
 from ionspike.spec import formats as fmt
 
-__all__ = ["TICKS_PER_STEP", "LifError", "LifNeuron", "Reset", "lif"]
+__all__ = ["SPARE", "TICKS_PER_STEP", "LifError", "LifNeuron", "Reset", "lif"]
 
 Reset = Literal["zero", "subtract"]
 
@@ -30,7 +30,7 @@ _LEAST_BETA = 1e-3
 _LEAST_DRIVES = 2.2
 #: Drive that is kept free for what a membrane keeps above the threshold when it is reset by
 #: subtraction, in thresholds: else what is left there and the next inputs would fire a tick early.
-_SPARE = 0.5
+SPARE = 0.5
 
 
 class LifError(ValueError):
@@ -58,6 +58,7 @@ class LifNeuron:
     after_spike : residue above ``rest`` that a membrane which has just reached the threshold is left
         with, one step on: zero but for rounding (``beta threshold`` less the threshold for
         ``subtract``).
+    leaks : whether it does; of :mod:`ionspike.spec.integrate` it does not.
     """
 
     kr: int
@@ -72,6 +73,12 @@ class LifNeuron:
     threshold: int
     per_drive: float
     after_spike: float
+    leaks: bool = True
+
+    @property
+    def beta(self) -> float:
+        """What a membrane keeps from step to step."""
+        return (1 - self.kr / (1 << fmt.KR_BITS)) ** TICKS_PER_STEP if self.leaks else 1.0
 
     @property
     def threshold_drive(self) -> float:
@@ -81,11 +88,11 @@ class LifNeuron:
     @property
     def still(self) -> float:
         """How far from rest the leak of a tick is lost in rounding, as a part of the threshold."""
-        return (1 << fmt.KR_BITS) / self.kr / (self.threshold - self.rest)
+        return 0.0 if not self.leaks else (1 << fmt.KR_BITS) / self.kr / (self.threshold - self.rest)
 
 
 def lif(beta: float, *, inhibition: float, excitation: float, unit: int,
-        reset: Reset = "zero") -> LifNeuron:
+        reset: Reset = "zero", most: float = math.inf, spare: float = 0.0) -> LifNeuron:
     """The integers of a LIF neuron.
 
     Parameters
@@ -94,6 +101,9 @@ def lif(beta: float, *, inhibition: float, excitation: float, unit: int,
     inhibition, excitation : largest sums of weights of a step, in thresholds; beyond, drives saturate.
     unit : drive of a weight of 1.
     reset : to rest, or down by the threshold in the step after a spike.
+    most : drive of a threshold at most, where weights have no steps for more.
+    spare : drive that is kept free for what membranes keep above the threshold when they are reset by
+        subtraction; at least half a threshold.
 
     Raises
     ------
@@ -108,9 +118,11 @@ def lif(beta: float, *, inhibition: float, excitation: float, unit: int,
     keep = 1 - kr / (1 << fmt.KR_BITS)
     loss = 1 - keep ** TICKS_PER_STEP
     ahead = 1 / keep if reset == "subtract" else keep * keep
-    spare = _SPARE if reset == "subtract" else 0.0
+    part = SPARE if reset == "subtract" else 0.0
     excitation = max(excitation, _LEAST_DRIVES - 2 * inhibition)
-    per_threshold = _V_TOP / (inhibition + excitation + spare)
+    per_threshold = min(most, _V_TOP / (inhibition + excitation + part),
+                        (_V_TOP - spare) / (inhibition + excitation))
+    spare = max(spare, part * per_threshold)
     if reset == "subtract":
         per_threshold = min(per_threshold, keep * _V_TOP)   # so that restoring is a drive too
     restore = max(1, round(per_threshold * ahead / unit)) * unit
@@ -121,7 +133,7 @@ def lif(beta: float, *, inhibition: float, excitation: float, unit: int,
         for gain in range(1, 8):
             reach = fmt.ONE + (theta << fmt.THETA_SHIFT)
             high = reach - gain * _V_TOP
-            room = int(gain * spare * per_threshold)
+            room = int(gain * spare)
             if not 0 < high <= _R_HIGH_TOP - room:
                 continue
             threshold = high << fmt.R_LOW_BITS

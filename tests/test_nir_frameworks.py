@@ -139,6 +139,56 @@ def test_currents_of_snntorch(snn, torch, reset):
         wanted, simulate(graph, x, SNNTORCH_DT_S, reset=reset).spikes["1"])
 
 
+def step_by_step(torch, net, x):
+    """What a network of Norse gives, ``[STEPS, out]``."""
+    state, out = None, []
+    with torch.no_grad():
+        for row in torch.tensor(x, dtype=torch.float32):
+            given, state = net(row[None], state)
+            out.append(given[0].numpy().copy())
+    return np.array(out)
+
+
+def test_if_of_norse(norse, torch):
+    from norse.torch.utils.export_nir import to_nir
+    p = norse.IAFParameters(v_th=torch.full((24,), 1.0))
+    net = norse.SequentialState(weights(torch, 24, 20, 6), norse.IAFCell(p))
+    root = to_nir(net, torch.zeros(1, 20)).to_dict()
+    # Which it leaves out.
+    root["nodes"]["1"]["r"] = np.full(24, 1 / NORSE_DT_S)
+    graph, x = Graph.of(root), inputs(20)
+    assert graph.layers["1"].kind == "IF"
+    wanted = step_by_step(torch, net, x) > 0
+    assert wanted.any() and not wanted.all()
+    assert np.array_equal(wanted, simulate(graph, x, NORSE_DT_S).spikes["1"])
+
+
+def test_currents_of_norse(norse, torch):
+    from norse.torch.utils.export_nir import to_nir
+    p = norse.LIFParameters(tau_syn_inv=torch.full((24,), 200.0), tau_mem_inv=torch.full((24,), 100.0),
+                            v_leak=torch.zeros(24), v_th=torch.full((24,), 0.5))
+    net = norse.SequentialState(weights(torch, 24, 20, 6), norse.LIFCell(p))
+    root = to_nir(net, torch.zeros(1, 20)).to_dict()
+    # Spikes are added to its currents as they are: the scale of NIR's equation it leaves out too.
+    root["nodes"]["1"]["w_in"] = np.asarray(root["nodes"]["1"]["tau_syn"]) / NORSE_DT_S
+    graph, x = Graph.of(root), inputs(20)
+    assert graph.layers["1"].kind == "CubaLIF"
+    wanted = step_by_step(torch, net, x) > 0
+    assert wanted.any() and not wanted.all()
+    assert np.array_equal(wanted, simulate(graph, x, NORSE_DT_S).spikes["1"])
+
+
+def test_membranes_of_norse(norse, torch):
+    from norse.torch.utils.export_nir import to_nir
+    p = norse.LIBoxParameters(tau_mem_inv=torch.full((24,), 100.0), v_leak=torch.full((24,), 0.3))
+    net = norse.SequentialState(weights(torch, 24, 20, 6), norse.LIBoxCell(p))
+    graph, x = Graph.of(to_nir(net, torch.zeros(1, 20)).to_dict()), inputs(20)
+    wanted = step_by_step(torch, net, x)
+    got = simulate(graph, x, NORSE_DT_S, membranes=("1",)).membranes["1"]
+    # It computes in 32 bits.
+    assert np.ptp(wanted) > 0.3 and np.abs(got - wanted).max() < 1e-5
+
+
 def test_lif_of_norse(norse, torch):
     from norse.torch.utils.export_nir import to_nir
     p = norse.LIFBoxParameters(

@@ -111,6 +111,10 @@ BAD = {
     "v_leak has 3 values for 4": chain(linear(4, 8), lif(4, v_leak=np.zeros(3))),
     "Output 'out' is fed by Linear 'n2': numbers, not spikes":
         chain(linear(4, 8), lif(4), linear(4, 4)),
+    "LI 'n1' leads to LIF 'n2': membranes, not spikes; an LI may lead to an Output":
+        chain(linear(4, 8), {"type": "LI", "tau": ONE, "r": ONE, "v_leak": ONE}, lif(4)),
+    "LI 'n1' leads to Linear 'n2': membranes, not spikes":
+        chain(linear(4, 8), {"type": "LI", "tau": ONE, "r": ONE, "v_leak": ONE}, linear(4, 4), lif(4)),
     "the graph has no neurons": chain(linear(8, 8), width=8),
     "a cycle without neurons: 'n2' -> 'n1' -> 'n2'":
         chain(linear(4, 8), linear(4, 4), linear(4, 4), lif(4), edges=[("n2", "n1")]),
