@@ -25,8 +25,8 @@ WINDOW, RENEW = 0x6000, 0x1000
 BACKLOG = 8 * PAYLOAD_BYTES
 #: Shortest frames that a bad line leads to.
 SHORTEST = 32
-#: On a bad line a frame is in flight for each so many bytes of its payload: 4 of the shortest.
-FLIGHT = 8
+#: On a bad line, most frames in flight for each byte of their payload: 4 of the shortest.
+FLIGHT = 1 / 8
 #: While the board sends full frames, a DATA frame is written when no more than so many bytes wait to
 #: leave the port. Else the ACKs that the board needs to go on would wait behind it.
 UNSENT = 24
@@ -309,13 +309,20 @@ class Link:
         burst = 1 if self._retry.tries > 1 else len(outbox.flight) + len(outbox.queue)
         if now_s < self._paced_s:
             burst = 0 if out or self._line.unsent() > UNSENT else 1
-        # All that follows a damaged frame travels in vain.
-        outbox.frames = self._fill // FLIGHT if self.bad else MAX_FRAMES
+        outbox.frames = self._frames
         while burst and (frame := outbox.take(now_s)) is not None:
             out.append(frame)
             burst -= 1
         if out:
             self._line.write(b"".join(out))
+
+    @property
+    def _frames(self) -> int:
+        """How many may be in flight: on a bad line all that follow a damaged one travel in vain."""
+        if not self.bad:
+            return MAX_FRAMES
+        filling = self._retry.least_trip_s * (self._line.byte_rate or 1e9) / self._fill
+        return int(min(self._fill * FLIGHT, max(2, 1 + filling)))
 
     def _make_ack(self, reason: Nack) -> bytes:
         self._acks += 1

@@ -29,6 +29,7 @@ class Retry:
     ----------
     tries : how often the frames in flight have been sent again.
     silent : how often in a row without a word from the board.
+    least_trip_s : shortest round trip of late.
     """
 
     round_trip_s: float
@@ -37,7 +38,7 @@ class Retry:
     def __post_init__(self) -> None:
         self.tries = self.silent = 0
         self._stretch = 1.0
-        self._least_s = self.round_trip_s
+        self.least_trip_s = self.round_trip_s
         self._since_s = self.now_s
         self._again: tuple[int, float] | None = None
 
@@ -56,7 +57,7 @@ class Retry:
         if sent_s is not None:
             self.round_trip_s += (now_s - sent_s - self.round_trip_s) / 8
             # Forgotten slowly, should the board or the line become slower.
-            self._least_s = min(now_s - sent_s, 1.05 * self._least_s)
+            self.least_trip_s = min(now_s - sent_s, 1.05 * self.least_trip_s)
 
     def least_s(self, bad: bool) -> float:
         """Time in which there would be an answer, on a line that is bad or not."""
@@ -82,7 +83,7 @@ class Retry:
     def on_its_way(self, seq: int, now_s: float) -> bool:
         """What is asked for was sent again so lately that who asks cannot have seen it."""
         return self._again is not None and self._again[0] == seq and (
-            now_s - self._again[1] < self._least_s)
+            now_s - self._again[1] < self.least_trip_s)
 
     @property
     def dead(self) -> bool:
