@@ -3,7 +3,10 @@
 import io
 import itertools
 import json
+import random
 import runpy
+import subprocess
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +53,29 @@ def test_parsers_refuse_what_they_do_not_take(name):
     # What the inputs reached: both ways out.
     assert report.inputs == INPUTS[name] and report.accepted > report.inputs // 50
     assert sum(report.refused.values()) > report.inputs // 50
+
+
+def test_a_fork_reads_hdf5_as_a_process_of_its_own_does(tmp_path):
+    require_package("nir", "nir")
+    parser, rng = FUZZ["hdf5"](tmp_path), random.Random(3)
+    path, forks = tmp_path / "fuzz.nir", FUZZ["Forks"](tmp_path)
+    good = parser.seeds[0]
+    spoiled = [good[:at] + bytes(40) + good[at + 40:] for at in rng.sample(range(len(good)), 4)]
+    answers = set()
+    for data in (good, good[:700], *spoiled):
+        path.write_bytes(data)
+        command = [sys.executable, "-P", "-m", "ionspike.host.nir_child", str(path)]
+        alone = subprocess.run(command, capture_output=True, check=False)
+        forked = forks.run(command, timeout=60)
+        assert forked.returncode == alone.returncode
+        assert _unzipped(forked.stdout) == _unzipped(alone.stdout)
+        answers.add(alone.stdout[:200])
+    assert len(answers) > 1
+
+
+def _unzipped(data):
+    """What is in it, for the times in it differ."""
+    return FUZZ["unzipped"](data) if data else {}
 
 
 def test_the_fuzzer_sees_what_it_should(monkeypatch):
