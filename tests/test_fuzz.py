@@ -156,6 +156,8 @@ PRESET = json.loads(Device.text("zhao2025_ms"))
     ({"parameters": {**PRESET["parameters"], "alpha": 10 ** 400}}, "alpha must be 1e-06 to 1, not 1"),
     ({"ours": {**PRESET["ours"], "figures": 5}}, "figures must be parameters by figure, not 5"),
     ({"ours": {**PRESET["ours"], "figures": {"a": {"growth": 10 ** 400}}}}, "figure 'a': "),
+    ({"ours": {**PRESET["ours"], "figures": {"a": {"x" * 9000: 1}}}},
+     "figure 'a': unknown parameter 'xxx"),
     ({"ours": {"x" * 9000: 1}}, "unknown parameter 'xxx"),
 ])
 def test_devices_of_odd_values_are_refused(tmp_path, change, message):
