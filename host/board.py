@@ -185,7 +185,7 @@ class Board:
         yield from self._set("control", 0)
         yield codec.clear(state=True, counters=True)
         for address, words in compiled.image.writes():
-            yield from codec.write(address, words)
+            yield from self._session.write(address, words)
         yield self._session.mark()
 
     def run(self, spikes: Spikes, *, seed: int | None = None, **options: Any) -> Result:
@@ -249,7 +249,7 @@ class Board:
         def records() -> Iterator[bytes]:
             yield from self._set("control", 0)
             yield from self._set("probe_count", len(probed))
-            yield from codec.write(wire.address(wire.Space.AUX, wire.AUX_PROBES),
+            yield from self._session.write(wire.address(wire.Space.AUX, wire.AUX_PROBES),
                                    compiled.neuron_slots[probed].astype(np.uint16))
             yield from self._period(clocks)
             for spikes, state, begin in zip(items, states, begins, strict=True):
@@ -258,9 +258,9 @@ class Board:
                 yield from self._set("control", control)
                 yield from self._ticks(compiled, spikes, 0 if reset else self._session.tick)
                 yield from self._set("control", 0)
-                yield from codec.read(wire.address(wire.Space.REGISTERS, STATUS_OFFSET), STATUS_WORDS)
+                yield from self._session.read(wire.address(wire.Space.REGISTERS, STATUS_OFFSET), STATUS_WORDS)
                 if final_state:
-                    yield from codec.read(wire.address(wire.Space.STATE),
+                    yield from self._session.read(wire.address(wire.Space.STATE),
                                           compiled.image.neurons * wire.STATE_STRIDE)
                 yield self._session.mark()
 
@@ -350,9 +350,9 @@ class Board:
         yield codec.clear(state=reset, counters=True)
         if reset:
             for address, words in self._loaded().image.state_writes(placed):
-                yield from codec.write(address, words)
+                yield from self._session.write(address, words)
         if state is not None:
-            yield from codec.write(wire.address(wire.Space.REGISTERS, STATUS_OFFSET),
+            yield from self._session.write(wire.address(wire.Space.REGISTERS, STATUS_OFFSET),
                                    # Highest bits first: the LFSR shifts.
                                    np.array([state], ">u8").view(">u2"))
 
@@ -470,7 +470,7 @@ class Board:
         """Read ``count`` consecutive 16-bit words of a space."""
         self._range(space, offset, count)
         segment, _ = self._session.exchange(
-            self._session.marked(codec.read(wire.address(space, offset), count)), 1)[0]
+            self._session.marked(self._session.read(wire.address(space, offset), count)), 1)[0]
         return np.frombuffer(b"".join(segment.reads), "<u2").astype(np.uint16)
 
     def write(self, space: wire.Space, offset: int, words: NDArray[np.uint16]) -> None:
@@ -480,7 +480,7 @@ class Board:
                 or (values.size and not 0 <= values.min() <= values.max() < 1 << 16):
             raise InputError("words must be a list of integers from 0 to 65535")
         self._range(space, offset, len(values))
-        self._session.exchange(self._session.marked(codec.write(
+        self._session.exchange(self._session.marked(self._session.write(
             wire.address(space, offset), values.astype(np.uint16))), 1)
 
     @staticmethod

@@ -1,22 +1,22 @@
 """Records to and from bytes; pure functions, vectorised over events. Layouts: ``spec.wire``."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ionspike.host.errors import InputError
-from ionspike.spec.wire import LIST_END, LIST_SKIP, PAYLOAD_BYTES, Op
+from ionspike.spec.wire import LIST_END, LIST_SKIP, PAYLOAD_BYTES, STATE_STRIDE, Op
 
 __all__ = [
-    "ECHO_BYTES", "READ_WORDS", "WRITE_WORDS", "advance", "clear", "echo", "encode_events",
+    "ECHO_BYTES", "READ_WORDS", "advance", "clear", "echo", "encode_events",
     "encode_lists", "list_indices", "mark", "read", "record_size", "write",
 ]
 
 _STAMP, _STAMP_N = struct.Struct("<BH"), struct.Struct("<BHB")
-#: Words of one WRITE: what a frame holds after op, address and n.
-WRITE_WORDS = (PAYLOAD_BYTES - 5) // 2
+#: Bytes of a WRITE, and of the answer to a READ, before their words: op, address and n.
+_HEAD = 5
 #: Bytes of one ECHO.
 ECHO_BYTES = PAYLOAD_BYTES - 2
 #: Words of one READ.
@@ -25,19 +25,31 @@ READ_WORDS = 252
 _FARTHEST = 30_000
 
 
-def write(address: int, words: NDArray[np.uint16]) -> Iterator[bytes]:
-    """Write consecutive words, as many records as it takes."""
-    for at in range(0, len(words), WRITE_WORDS):
-        part = np.ascontiguousarray(words[at:at + WRITE_WORDS], "<u2")
+def write(address: int, words: NDArray[np.uint16],
+          frame_bytes: Callable[[], int] = lambda: PAYLOAD_BYTES) -> Iterator[bytes]:
+    """Write consecutive words, as many records as it takes for each to fit a frame."""
+    at = 0
+    while at < len(words):
+        part = np.ascontiguousarray(words[at:at + (frame_bytes() - _HEAD) // 2], "<u2")
         yield b"%c%s%c%s" % (Op.WRITE, (address + at).to_bytes(3, "little"), len(part),
                              part.tobytes())
+        at += len(part)
 
 
-def read(address: int, words: int) -> Iterator[bytes]:
-    """Ask for consecutive words, as many records as it takes."""
-    for at in range(0, words, READ_WORDS):
-        yield b"%c%s%c" % (Op.READ, (address + at).to_bytes(3, "little"),
-                           min(READ_WORDS, words - at))
+def read(address: int, words: int,
+         frame_bytes: Callable[[], int] = lambda: PAYLOAD_BYTES) -> Iterator[bytes]:
+    """Ask for consecutive words, as many records as it takes.
+
+    Where frames are not full ones, the answer to each fits one, and no neuron's state is cut in two.
+    """
+    at = 0
+    while at < words:
+        size = frame_bytes()
+        most = READ_WORDS if size == PAYLOAD_BYTES else (
+            (size - _HEAD) // 2 // STATE_STRIDE * STATE_STRIDE)
+        count = min(most, words - at)
+        yield b"%c%s%c" % (Op.READ, (address + at).to_bytes(3, "little"), count)
+        at += count
 
 
 def clear(state: bool, counters: bool) -> bytes:

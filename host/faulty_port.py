@@ -106,8 +106,13 @@ class FaultyPort(Behind):
         return len(self._ready)
 
     def read(self, size: int = 1) -> bytes:
-        if not self.in_waiting:
-            self._arrived(self.port.read(1))
+        end_s = self._clock() + (self.timeout or 0.0)
+        # Who waits for a byte does not see one that is lost.
+        while not self.in_waiting:
+            data = self.port.read(1)
+            self._arrived(data)
+            if not data or self._clock() >= end_s:
+                break
         data = bytes(self._ready[:size])
         del self._ready[:size]
         return data

@@ -9,7 +9,7 @@ from ionspike.host.framing import Deframer, Frame, FrameError, pack, pack_ack, p
 from ionspike.host.hello import Hello
 from ionspike.host.line import Line, LinkError, NoAnswer, Port
 from ionspike.host.retry import Retry
-from ionspike.host.window import Inbox, Outbox
+from ionspike.host.window import MAX_FRAMES, Inbox, Outbox
 from ionspike.spec.baud import BREAK_BAUD, SAFE_BAUD
 from ionspike.spec.wire import MAGIC, PAYLOAD_BYTES, PROTOCOL, Kind, Nack, digest, digests
 
@@ -25,6 +25,8 @@ WINDOW, RENEW = 0x6000, 0x1000
 BACKLOG = 8 * PAYLOAD_BYTES
 #: Shortest frames that a bad line leads to.
 SHORTEST = 32
+#: On a bad line, most frames in flight for each byte of their payload: 4 of the shortest.
+FLIGHT = 1 / 8
 #: While the board sends full frames, a DATA frame is written when no more than so many bytes wait to
 #: leave the port. Else the ACKs that the board needs to go on would wait behind it.
 UNSENT = 24
@@ -93,6 +95,16 @@ class Link:
         self._line.write(b"\0")
         self.tune(SAFE_BAUD)
 
+    @property
+    def frame_bytes(self) -> int:
+        """Payload of frames now: less than ``PAYLOAD_BYTES`` while the line is bad."""
+        return self._fill
+
+    @property
+    def bad(self) -> bool:
+        """Frames had to be sent again lately."""
+        return self._fill < PAYLOAD_BYTES
+
     def _restart(self) -> None:
         now_s = self._clock()
         self._deframer = Deframer()
@@ -105,7 +117,7 @@ class Link:
         self._answer: Nack | None = None
         self._acks = self._nacks = 0
         self._heard_s = now_s
-        self._poke_s = POKE_S
+        self._pokes = 1                 # doubled for each poke without an answer
         self._paced_s = 0.0
         self._replugs = self._line.replugs
         self._strange: int | None = None    # ACKs of another conversation, counted since a re-plug
@@ -297,11 +309,20 @@ class Link:
         burst = 1 if self._retry.tries > 1 else len(outbox.flight) + len(outbox.queue)
         if now_s < self._paced_s:
             burst = 0 if out or self._line.unsent() > UNSENT else 1
+        outbox.frames = self._frames
         while burst and (frame := outbox.take(now_s)) is not None:
             out.append(frame)
             burst -= 1
         if out:
             self._line.write(b"".join(out))
+
+    @property
+    def _frames(self) -> int:
+        """How many may be in flight: on a bad line all that follow a damaged one travel in vain."""
+        if not self.bad:
+            return MAX_FRAMES
+        filling = self._retry.least_trip_s * (self._line.byte_rate or 1e9) / self._fill
+        return int(min(self._fill * FLIGHT, max(2, 1 + filling)))
 
     def _make_ack(self, reason: Nack) -> bytes:
         self._acks += 1
@@ -314,7 +335,7 @@ class Link:
     def _take(self, frames: list[Frame]) -> None:
         if frames:
             self._heard_s = self._clock()
-            self._poke_s = POKE_S
+            self._pokes = 1
             self._retry.heard()
         for frame in frames:
             if frame.kind == Kind.DATA:
@@ -371,19 +392,30 @@ class Link:
         else:
             self._outbox.queue.appendleft(b"")      # whose answer tells whether it is the same board
 
+    @property
+    def _poke_s(self) -> float:
+        if not self.bad:
+            return POKE_S
+        return self._retry.least_s(True) + 2 * PAYLOAD_BYTES / (self._line.byte_rate or 1e9)
+
     def _check_time(self) -> None:
         now_s = self._clock()
         if self._line.replugs != self._replugs:
             self._plugged_in()
         if self._outbox.flight:
             line_s = self._outbox.size / (self._line.byte_rate or 1e9)
-            if self._retry.due(now_s, line_s) and self._line.unsent() <= UNSENT:
+            if self._retry.due(now_s, line_s, self.bad) and self._line.unsent() <= UNSENT:
                 self._retry.timed_out()
                 self._resend()
-        elif now_s - self._heard_s >= self._poke_s:
+                if self._inbox.lacking:     # what asked for it may be lost as well
+                    self._answer = self._inbox.corrupt()
+        elif now_s - self._heard_s >= self._poke_s * self._pokes:
             self._heard_s = now_s
-            self._poke_s *= 2
-            if self._outbox.queue:
+            self._pokes *= 2
+            if self._inbox.lacking:
+                self._line.write(b"\0")     # the end of what was sent last may be lost
+                self._answer = self._inbox.corrupt()
+            elif self._outbox.queue:
                 # The ACK that gave credit may be lost. An empty frame needs none and is answered.
                 self._outbox.queue.appendleft(b"")
             else:

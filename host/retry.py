@@ -6,6 +6,10 @@ __all__ = ["Retry"]
 
 #: Least and most time after which frames that are not acknowledged are sent again.
 MIN_S, MAX_S = 0.03, 1.0
+#: Least time on a bad line, where a lost answer is likelier than a late one.
+BAD_MIN_S = 0.005
+#: A board that said nothing after so many tries may need all the time it can get.
+BAD_TRIES = 3
 #: So many times in a row without a word from the board: it is dead.
 SILENT_TRIES = 8
 #: So many times in a row without progress, though the board answers: the line is unusable.
@@ -25,6 +29,7 @@ class Retry:
     ----------
     tries : how often the frames in flight have been sent again.
     silent : how often in a row without a word from the board.
+    least_trip_s : shortest round trip of late.
     """
 
     round_trip_s: float
@@ -33,6 +38,7 @@ class Retry:
     def __post_init__(self) -> None:
         self.tries = self.silent = 0
         self._stretch = 1.0
+        self.least_trip_s = self.round_trip_s
         self._since_s = self.now_s
         self._again: tuple[int, float] | None = None
 
@@ -50,10 +56,17 @@ class Retry:
         self._since_s = now_s
         if sent_s is not None:
             self.round_trip_s += (now_s - sent_s - self.round_trip_s) / 8
+            # Forgotten slowly, should the board or the line become slower.
+            self.least_trip_s = min(now_s - sent_s, 1.05 * self.least_trip_s)
 
-    def due(self, now_s: float, line_s: float) -> bool:
+    def least_s(self, bad: bool) -> float:
+        """Time in which there would be an answer, on a line that is bad or not."""
+        quick = bad and self.silent < BAD_TRIES
+        return max(BAD_MIN_S if quick else MIN_S, 3 * self.round_trip_s)
+
+    def due(self, now_s: float, line_s: float, bad: bool) -> bool:
         """Too much time has passed; ``line_s`` is what the frames in flight need on the line."""
-        timeout_s = max(MIN_S, 3 * self.round_trip_s) * self._stretch + line_s
+        timeout_s = self.least_s(bad) * self._stretch + line_s
         return now_s - self._since_s >= min(timeout_s, max(MAX_S, line_s))
 
     def timed_out(self) -> None:
@@ -70,7 +83,7 @@ class Retry:
     def on_its_way(self, seq: int, now_s: float) -> bool:
         """What is asked for was sent again so lately that who asks cannot have seen it."""
         return self._again is not None and self._again[0] == seq and (
-            now_s - self._again[1] < self.round_trip_s)
+            now_s - self._again[1] < self.least_trip_s)
 
     @property
     def dead(self) -> bool:

@@ -4,12 +4,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ionspike.host import baud, codec
 from ionspike.host.decoder import Decoder, Segment
 from ionspike.host.errors import BoardError, InputError, NoBoardError
 from ionspike.host.hello import Hello
 from ionspike.host.line import LinkError
 from ionspike.host.recorder import Recorder
+from ionspike.spec import wire
 
 __all__ = ["Progress", "Session"]
 
@@ -17,6 +21,8 @@ Progress = Callable[[int, int], None]
 
 #: How many records are sent before answers are looked at.
 _BURST = 32
+#: How long an answer is waited for, on a bad line, before more is asked for.
+_ANSWER_S = 0.01
 
 
 class Session:
@@ -84,6 +90,18 @@ class Session:
         yield from records
         yield self.mark()
 
+    def write(self, address: int, words: NDArray[np.uint16]) -> Iterator[bytes]:
+        """Records that fit frames as the line lets them be."""
+        return codec.write(address, words, self._frame_bytes)
+
+    def read(self, address: int, words: int) -> Iterator[bytes]:
+        """Likewise; so do the answers."""
+        return codec.read(address, words, self._frame_bytes)
+
+    def _frame_bytes(self) -> int:
+        size: int = self.link.frame_bytes
+        return size
+
     def exchange(self, records: Iterable[bytes], marks: int, *, restart: bool = False,
                   expected: Sequence[int] = (), timeout_s: float | None = None,
                   progress: Progress | None = None, facts: Mapping[str, Any] | None = None,
@@ -129,7 +147,11 @@ class Session:
             if recorder is not None:
                 recorder.sent(record)
             self.link.send(record)
-            if count % _BURST == _BURST - 1:
+            if self.link.bad and record[0] == wire.Op.READ:
+                # Or the board would put the answers of several into one frame.
+                self.link.flush()
+                take(self.link.receive(_ANSWER_S))
+            elif count % _BURST == _BURST - 1:
                 take(self.link.receive(0))
         self.link.flush()
         while len(ended) < marks:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from ionspike.host.framing import Ack, Frame, pack
 from ionspike.spec.wire import Kind, Nack
 
-__all__ = ["Inbox", "Outbox", "Sent"]
+__all__ = ["MAX_FRAMES", "Inbox", "Outbox", "Sent"]
 
 #: More frames in flight could not be told from duplicates.
-_MAX_FRAMES = 127
+MAX_FRAMES = 127
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class Outbox:
     resent : frames that were sent again.
     """
 
-    def __init__(self, frames: int = _MAX_FRAMES):
+    def __init__(self, frames: int = MAX_FRAMES):
         self.frames = frames
         self.queue: deque[bytes] = deque()
         self.flight: deque[Sent] = deque()
@@ -123,6 +123,11 @@ class Inbox:
         self.gaps = 0
         self.duplicates = 0
         self._gap_told = False
+
+    @property
+    def lacking(self) -> bool:
+        """Something came after which the next frame has not come again."""
+        return self._gap_told
 
     def accept(self, frame: Frame, full: bool = False) -> tuple[bytes, Nack | None]:
         """The new bytes of a DATA frame, and the reason of the ACK to send, None for no ACK.

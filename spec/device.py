@@ -161,6 +161,8 @@ class Device:
         """The device that a figure of the source was measured on; this one if nothing is known."""
         values: dict[str, Any] = dict(self.figures.get(figure, {}) if changes is None else changes)
         growth = values.pop("growth", 1.0)
+        if unknown := sorted(set(values) - {entry.name for entry in fields(self)}):
+            raise DeviceError(f"unknown parameter {shown(unknown[0])}")
         return replace(self, figures={}, growth_gain=self.growth_gain * growth, **values)
 
     @classmethod

@@ -3,7 +3,10 @@
 import io
 import itertools
 import json
+import random
 import runpy
+import subprocess
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +19,7 @@ from nets import DT_S, SHAPE, network
 from ionspike.boards import flash
 from ionspike.boards.errors import BuildError
 from ionspike.boards.table import BOARDS
-from ionspike.host import ionfile, npy
+from ionspike.host import hdf5, ionfile, nir_file, npy
 from ionspike.host.board import Board
 from ionspike.host.decoder import Segment
 from ionspike.host.errors import InputError, NoBoardError
@@ -50,6 +53,30 @@ def test_parsers_refuse_what_they_do_not_take(name):
     # What the inputs reached: both ways out.
     assert report.inputs == INPUTS[name] and report.accepted > report.inputs // 50
     assert sum(report.refused.values()) > report.inputs // 50
+
+
+def test_a_fork_reads_hdf5_as_a_process_of_its_own_does(tmp_path):
+    require_package("nir", "nir")
+    parser, rng = FUZZ["PARSERS"]["hdf5"](tmp_path), random.Random(3)
+    path, forks = tmp_path / "fuzz.nir", FUZZ["Forks"](tmp_path)
+    good = parser.seeds[0]
+    spoiled = [good[:at] + bytes(40) + good[at + 40:] for at in rng.sample(range(len(good)), 4)]
+    answers = set()
+    for data in (good, good[:700], *spoiled):
+        path.write_bytes(data)
+        asked = json.dumps({"names": (), **vars(nir_file.LIMITS)})
+        command = [sys.executable, *hdf5._COMMAND, str(path), asked]
+        alone = subprocess.run(command, capture_output=True, check=False)
+        forked = forks.run(command, timeout=60)
+        assert forked.returncode == alone.returncode
+        assert _unzipped(forked.stdout) == _unzipped(alone.stdout)
+        answers.add(alone.stdout[:200])
+    assert len(answers) > 1
+
+
+def _unzipped(data):
+    """What is in it, for the times in it differ."""
+    return FUZZ["unzipped"](data) if data else {}
 
 
 def test_the_fuzzer_sees_what_it_should(monkeypatch):
@@ -130,6 +157,8 @@ PRESET = json.loads(Device.text("zhao2025_ms"))
     ({"parameters": {**PRESET["parameters"], "alpha": 10 ** 400}}, "alpha must be 1e-06 to 1, not 1"),
     ({"ours": {**PRESET["ours"], "figures": 5}}, "figures must be parameters by figure, not 5"),
     ({"ours": {**PRESET["ours"], "figures": {"a": {"growth": 10 ** 400}}}}, "figure 'a': "),
+    ({"ours": {**PRESET["ours"], "figures": {"a": {"x" * 9000: 1}}}},
+     "figure 'a': unknown parameter 'xxx"),
     ({"ours": {"x" * 9000: 1}}, "unknown parameter 'xxx"),
 ])
 def test_devices_of_odd_values_are_refused(tmp_path, change, message):
