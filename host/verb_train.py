@@ -48,6 +48,7 @@ def _train(arguments: argparse.Namespace) -> int:
         import torch
 
         from ionspike.train import settings as presets
+        from ionspike.train import sources
         from ionspike.train.loop import Training, accuracy, train
     except ImportError as error:
         raise InputError(f"training needs torch: pip install 'ionspike[train]' ({error})") from None
@@ -67,7 +68,7 @@ def _train(arguments: argparse.Namespace) -> int:
                          f"from it, --force begins anew")
 
     torch.set_num_threads(1)    # sums keep their order, whatever the machine
-    events, held_out = _events(arguments)
+    events, held_out = sources.load(arguments.data, arguments.file, arguments.hold_out)
     chosen, validation = events.split(held_out)
     where = "cuda" if torch.cuda.is_available() else "cpu"
     training = Training(settings, events, arguments.seed).to(where)
@@ -132,31 +133,3 @@ def _train(arguments: argparse.Namespace) -> int:
                  f"{shape.words * shape.lanes:,} weights"),
         ("written to", output)]), arguments.json)
     return 0
-
-
-def _events(arguments: argparse.Namespace) -> tuple[Any, tuple[int, ...]]:
-    from ionspike.train import arrays, braille, digit_images, speech
-    held_out: tuple[int, ...] = ()
-    if arguments.hold_out is not None:
-        try:
-            held_out = tuple(int(word) for word in arguments.hold_out.split(","))
-        except ValueError:
-            raise InputError(f"--hold-out takes numbers of groups with commas between, not "
-                             f"{arguments.hold_out!r}") from None
-    if arguments.data == "digits":
-        return digit_images.load(), held_out or (1,)
-    if arguments.data not in ("speech", "braille"):
-        if arguments.file is not None:
-            raise InputError(f"--data says where speech or braille lie; {arguments.data} is a file "
-                             f"already")
-        return arrays.load(Path(arguments.data)), held_out
-    module = speech if arguments.data == "speech" else braille
-    folder = os.environ.get("IONSPIKE_DATA")
-    if arguments.file is None and folder is None:
-        raise InputError(f"{arguments.data} needs {' or '.join(module.FILES)}: give it by --data, or "
-                         f"its folder by IONSPIKE_DATA")
-    paths = [Path(str(folder)) / name for name in module.FILES]
-    events = module.load(Path(arguments.file) if arguments.file is not None
-                         else next((path for path in paths if path.exists()), paths[0]))
-    return events, held_out or (speech.HELD_OUT if module is speech and events.groups is not None
-                                else ())
