@@ -1,0 +1,58 @@
+"""Recordings of spoken digits through the cochlea encoder and a trained network, on the golden model.
+
+Run: ``python benchmarks/spoken.py FOLDER [--network NET.ion] [--speakers 1,9] [--most N]``. FOLDER holds the
+Heidelberg digits as their source names them: ``lang-english_speaker-01_trial-5_digit-3.flac``. By
+default, speakers that the network's training held out.
+
+Training reads spikes that the data's authors made of these recordings; here our own encoder makes them.
+"""
+
+import argparse
+import re
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from ionspike.host.audio import load
+from ionspike.host.demo_speech import encoded, load_network
+from ionspike.train.evaluate import read, shape_for
+
+NAME = re.compile(r"lang-(english|german)_speaker-(\d+)_trial-\d+_digit-(\d)\.flac")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--network")
+    parser.add_argument("--speakers", help="numbers with commas between, or all")
+    parser.add_argument("--most", type=int, default=1000, metavar="N")
+    options = parser.parse_args()
+    network = load_network(options.network)
+    held_out = network.metadata["held_out"] if options.speakers is None else \
+        None if options.speakers == "all" else [int(word) for word in options.speakers.split(",")]
+    found = [(path, NAME.fullmatch(path.name)) for path in sorted(options.folder.rglob("*.flac"))]
+    chosen = [(path, name) for path, name in found
+              if name and (held_out is None or int(name[2]) in held_out)][:options.most]
+    if not chosen:
+        parser.error(f"{options.folder} holds no recordings of speakers {held_out}")
+    start, rasters, labels = time.process_time(), [], []
+    for path, name in chosen:
+        sounding = encoded(load(path), network, seed=1)
+        raster = sounding.inputs.raster
+        rasters.append(raster[:, :raster.shape[1] - sounding.bias])
+        labels.append(10 * (name[1] == "german") + int(name[3]))
+    answers = read(network, np.stack(rasters), 1, shape_for(network))
+    right = answers == np.array(labels)
+    said = "all" if held_out is None else ", ".join(map(str, held_out))
+    print(f"{right.sum()} of {len(right)} recordings of speakers {said} right: {right.mean():.1%}; "
+          f"{time.process_time() - start:.0f} s of CPU time")
+    missed = Counter((label, int(answer)) for label, answer in zip(labels, answers, strict=True)
+                     if label != answer)
+    for (label, answer), count in missed.most_common(5):
+        print(f"  {label} heard as {answer}: {count}")
+
+
+if __name__ == "__main__":
+    main()
