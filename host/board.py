@@ -250,7 +250,7 @@ class Board:
             yield from self._set("control", 0)
             yield from self._set("probe_count", len(probed))
             yield from self._session.write(wire.address(wire.Space.AUX, wire.AUX_PROBES),
-                                   compiled.neuron_slots[probed].astype(np.uint16))
+                                           compiled.neuron_slots[probed].astype(np.uint16))
             yield from self._period(clocks)
             for spikes, state, begin in zip(items, states, begins, strict=True):
                 yield from self._starting(state, reset, compiled.placed(begin)
@@ -258,10 +258,11 @@ class Board:
                 yield from self._set("control", control)
                 yield from self._ticks(compiled, spikes, 0 if reset else self._session.tick)
                 yield from self._set("control", 0)
-                yield from self._session.read(wire.address(wire.Space.REGISTERS, STATUS_OFFSET), STATUS_WORDS)
+                yield from self._session.read(wire.address(wire.Space.REGISTERS, STATUS_OFFSET),
+                                              STATUS_WORDS)
                 if final_state:
                     yield from self._session.read(wire.address(wire.Space.STATE),
-                                          compiled.image.neurons * wire.STATE_STRIDE)
+                                                  compiled.image.neurons * wire.STATE_STRIDE)
                 yield self._session.mark()
 
         if not reset and len(items) > 1:
@@ -353,8 +354,8 @@ class Board:
                 yield from self._session.write(address, words)
         if state is not None:
             yield from self._session.write(wire.address(wire.Space.REGISTERS, STATUS_OFFSET),
-                                   # Highest bits first: the LFSR shifts.
-                                   np.array([state], ">u8").view(">u2"))
+                                           # Highest bits first: the LFSR shifts.
+                                           np.array([state], ">u8").view(">u2"))
 
     def _period(self, clocks: int | None) -> Iterator[bytes]:
         if clocks is not None:
