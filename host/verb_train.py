@@ -47,8 +47,8 @@ def _train(arguments: argparse.Namespace) -> int:
     try:
         import torch
 
+        from ionspike.train import native, sources
         from ionspike.train import settings as presets
-        from ionspike.train import sources
         from ionspike.train.loop import Training, accuracy, train
     except ImportError as error:
         raise InputError(f"training needs torch: pip install 'ionspike[train]' ({error})") from None
@@ -114,7 +114,7 @@ def _train(arguments: argparse.Namespace) -> int:
         "core": {"neurons": shape.neurons, "inputs": shape.inputs,
                  "weights": shape.words * shape.lanes},
         "seed": arguments.seed, "epochs": arguments.epochs, "losses": losses, "on": where,
-        "compiled": net.is_compiled, "train_s": train_s,
+        "native": where == "cpu" and native.available(), "train_s": train_s,
         "chance": 1 / len(events.classes), "float": floating, "bit_exact": exact,
         "lfsr_seeds": list(_SEEDS)}
     emit(facts, table([

@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import batch_norm
 
 from ionspike.spec import formats as fmt
 from ionspike.train.neuron import quantise
@@ -78,12 +79,7 @@ class Layer(nn.Module):
         if self.settled or not self.training:
             weights, bias = self.folded()
             return spikes @ weights + bias.sum(0)
-        y = spikes @ self.weights
-        flat = y.flatten(0, 1)
-        mean = flat.mean(0)
-        variance = (flat * flat).mean(0) - mean * mean
-        with torch.no_grad():
-            self.mean.lerp_(mean, _MOMENTUM)
-            self.variance.lerp_(variance, _MOMENTUM)
-        factor = self.gain / (variance.clamp(min=0) + _LEAST_VARIANCE).sqrt()
-        return y * factor + (self.bias - mean * factor)
+        y = (spikes @ self.weights).flatten(0, 1)
+        drive = batch_norm(y, self.mean, self.variance, self.gain, self.bias, True, _MOMENTUM,
+                           _LEAST_VARIANCE)
+        return drive.unflatten(0, spikes.shape[:2])

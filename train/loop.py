@@ -32,7 +32,7 @@ class Training(nn.Module):
     goes on from a checkpoint is the training that was never interrupted.
     """
 
-    def __init__(self, settings: Settings, events: Events, seed: int, compiled: bool | None = None):
+    def __init__(self, settings: Settings, events: Events, seed: int, native: bool = True):
         super().__init__()
         seed %= 1 << 64
         generator = torch.Generator().manual_seed(seed)
@@ -44,7 +44,7 @@ class Training(nn.Module):
             settings.memristor, settings.dt_s, inputs, settings.layers, classes * settings.outputs,
             growth=settings.growth, scale_V=settings.scale_V, gain_V=settings.gain_V,
             bias_V=settings.bias_V, recurrent_V=settings.recurrent_V, dropout=settings.dropout,
-            generator=generator, learn_gates=settings.missing != "refractory", compiled=compiled)
+            generator=generator, learn_gates=settings.missing != "refractory", native=native)
         hidden = sum(settings.layers)
         self.readout = nn.Parameter(torch.randn(hidden, classes, generator=generator)
                                     / math.sqrt(max(1, hidden)))
@@ -62,8 +62,8 @@ class Training(nn.Module):
         return tuple(name for name in self.events.classes for _ in range(self.settings.outputs))
 
     def spikes(self, chosen: NDArray[np.int64], rng: np.random.Generator | None,
-               generator: torch.Generator | None) -> Tensor:
-        """Spikes ``[ticks, items, neurons]``; with ``rng``, of changed items and devices, and with
+               generator: torch.Generator | None) -> list[Tensor]:
+        """Spikes of each layer, ``[ticks, items, neurons]``; with ``rng``, of changed items and devices, and with
         drop-out."""
         s = self.settings
         raster = self.events.encode(chosen, s.frame, s.augmentation, rng)
@@ -74,20 +74,18 @@ class Training(nn.Module):
         if rng is not None and (s.spread_growth or s.spread_rc or s.spread_gap):
             mismatch = Mismatch.draw(self.network.neurons, seed=int(rng.integers(1 << 31)),
                                      growth=s.spread_growth, rc=s.spread_rc, gap=s.spread_gap)
-        found: Tensor = self.network(x, generator, mismatch, dropped)
-        return found
+        return self.network.of_layers(x, generator, mismatch, dropped)
 
-    def counts(self, spikes: Tensor) -> Tensor:
+    def counts(self, spikes: list[Tensor]) -> Tensor:
         """Output spikes of the classes, ``[items, classes]``."""
-        return spikes[..., self.network.read].sum(0).unflatten(
-            -1, (self.classes, self.settings.outputs)).sum(-1)
+        return spikes[-1].sum(0).unflatten(-1, (self.classes, self.settings.outputs)).sum(-1)
 
-    def loss(self, spikes: Tensor, labels: Tensor) -> Tensor:
+    def loss(self, spikes: list[Tensor], labels: Tensor) -> Tensor:
         s = self.settings
         counts = self.counts(spikes) * self.worth.exp() / math.sqrt(s.outputs)
         loss = cross_entropy(counts, labels, label_smoothing=s.smoothing)
         if s.readout and s.layers:
-            seen = spikes[..., :self.network.read.start].sum(0) * (2 / math.sqrt(s.ticks))
+            seen = torch.cat([z.sum(0) for z in spikes[:-1]], -1) * (2 / math.sqrt(s.ticks))
             loss = loss + s.readout * cross_entropy(seen @ self.readout + self.bias, labels,
                                                     label_smoothing=s.smoothing)
         return loss

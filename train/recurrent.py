@@ -50,13 +50,13 @@ class Recurrent(nn.Module):
     dropout : share of a hidden layer's neurons that the next does not hear, drawn for each item.
     generator : of the weights.
     learn_gates : whether kg is trained.
-    compiled : see :class:`~ionspike.train.steps.Steps`.
+    native : whether C++ may be used; see :class:`~ionspike.train.unroll.Unroll`.
     """
 
     def __init__(self, device: Device, dt_s: float, inputs: int, hidden: tuple[int, ...],
                  outputs: int, *, growth: float, scale_V: float, gain_V: float, bias_V: float,
                  recurrent_V: float, dropout: float, generator: torch.Generator,
-                 learn_gates: bool = True, compiled: bool | None = None):
+                 learn_gates: bool = True, native: bool = True):
         super().__init__()
         self.device, self.dt_s, self.scale_V = device, dt_s, scale_V
         self.inputs, self.hidden, self.outputs, self.dropout = inputs, tuple(hidden), outputs, dropout
@@ -77,16 +77,12 @@ class Recurrent(nn.Module):
                 layer.gates.requires_grad_(False)
         self.register_buffer("table", model.h, persistent=False)
         self.register_buffer("rest", way(model.h)[0], persistent=False)
-        self.limit = model.limit
-        self._steps = {noisy: Steps(model, noisy, compiled) for noisy in (False, True)}
+        self.limit, self.native = model.limit, native
+        self._steps = {noisy: Steps(model, noisy) for noisy in (False, True)}
 
     @property
     def layers(self) -> tuple[Layer, ...]:
         return cast(tuple[Layer, ...], tuple(self._layers))
-
-    @property
-    def is_compiled(self) -> bool:
-        return any(steps.is_compiled for steps in self._steps.values())
 
     def settle(self, settled: bool) -> None:
         """Whether layers get the drive that a core gives them, in training too."""
@@ -108,6 +104,12 @@ class Recurrent(nn.Module):
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None,
                 mismatch: Mismatch | None = None, dropped: torch.Generator | None = None) -> Tensor:
+        """Spikes of all neurons, ``[ticks, batch, neurons]``; see :meth:`of_layers`."""
+        return torch.cat(self.of_layers(x, generator, mismatch, dropped), -1)
+
+    def of_layers(self, x: Tensor, generator: torch.Generator | None = None,
+                  mismatch: Mismatch | None = None,
+                  dropped: torch.Generator | None = None) -> list[Tensor]:
         """Run from rest.
 
         Parameters
@@ -119,7 +121,7 @@ class Recurrent(nn.Module):
 
         Returns
         -------
-        Spikes of all neurons, ``[ticks, batch, neurons]``.
+        Spikes of each layer, ``[ticks, batch, neurons]``.
         """
         kg, growth = self.kg(), self.growth()
         limit = torch.full_like(kg, self.limit)
@@ -129,16 +131,18 @@ class Recurrent(nn.Module):
             growth = _on_grid((growth * factor).clamp(0, _MU_MAX), _MU)
             limit = 1 + torch.round((self.limit - 1 + gap) / _THETA) * _THETA
             kg = _on_grid((1 - (1 - kg) ** (1 / rc)).clamp(_KG, _KG_MAX), _KG)
-        steps, spikes = self._steps[generator is not None], []
+        steps = self._steps[generator is not None]
+        spikes: list[Tensor] = []
         for layer, part in zip(self.layers, self.ranges, strict=True):
             z: Tensor = Unroll.apply(layer.drive(x), kg[part], growth[part], limit[part], self.table,
-                                     self.rest, steps, generator, layer.own())
+                                     self.rest, steps, generator, layer.own(),
+                                     self.native)
             spikes.append(z)
             x = torch.cat([torch.zeros_like(z[:1]), z[:-1]])
             if dropped is not None and self.dropout:
                 heard = torch.rand(z.shape[1:], generator=dropped, device=z.device) >= self.dropout
                 x = x * (heard / (1 - self.dropout))
-        return torch.cat(spikes, -1)
+        return spikes
 
     @torch.no_grad()
     def network(self, labels: tuple[str, ...], metadata: dict[str, Any]) -> Network:

@@ -1,17 +1,13 @@
-"""One tick of a layer in training, forwards and backwards, compiled where that is possible."""
-
-import os
-import shutil
-from collections.abc import Callable
-from typing import Any
+"""One tick of a layer in training, forwards and backwards."""
 
 import torch
 from torch import Tensor
 
 from ionspike.spec import formats as fmt
+from ionspike.train.native import Constants, Native
 from ionspike.train.neuron import _F_LOSS, _F_MAX, _R_LOSS, _V_MAX, Memristors
 
-__all__ = ["Steps", "can_compile", "way"]
+__all__ = ["Steps", "way"]
 
 #: Slope of a drive above 2 V, and of one that the gate's voltage cancels: without them, neurons
 #: that are driven too hard or too little could not learn.
@@ -20,12 +16,6 @@ _DRIVE_SLOPE = _OPEN_SLOPE = 0.1
 _SHARPNESS = 10.0
 #: What the integers take off a gate beside its decay: one, less the half that rounding down leaves.
 _V_LOSS = 0.5 * 2.0**-fmt.G_FRAC
-
-
-def can_compile() -> bool:
-    """Whether there is a C++ compiler, which torch.compile needs."""
-    named = os.environ.get("CXX", "").split()
-    return any(shutil.which(name) for name in (*named[:1], "g++", "clang++"))
 
 
 def way(table: Tensor) -> tuple[Tensor, float]:
@@ -42,26 +32,6 @@ def way(table: Tensor) -> tuple[Tensor, float]:
     each = 1 / table
     mean = float(each.mean())
     return (torch.cumsum(each, 0) - each) / (len(table) * mean), mean
-
-
-class _Compiled:
-    """A function through torch.compile; as it is where that fails."""
-
-    def __init__(self, function: Callable[..., Any], wanted: bool):
-        self._plain = function
-        self._fast = torch.compile(function, dynamic=False) if wanted else None
-
-    def __call__(self, *arguments: Any) -> Any:
-        if self._fast is not None:
-            try:
-                return self._fast(*arguments)
-            except Exception:   # whatever a compiler has to say, the plain function is the same
-                self._fast = None
-        return self._plain(*arguments)
-
-    @property
-    def is_compiled(self) -> bool:
-        return self._fast is not None
 
 
 class Steps:
@@ -81,11 +51,9 @@ class Steps:
     ----------
     layer : the coefficients that neurons share.
     noisy : whether there is noise.
-    compiled : whether to compile; without it, where a C++ compiler is there. Compiled and plain
-        differ by rounding.
     """
 
-    def __init__(self, layer: Memristors, noisy: bool, compiled: bool | None = None):
+    def __init__(self, layer: Memristors, noisy: bool):
         kf, kr, kb = layer.kf, layer.kr, layer.kb
         level, r_max, r_noise, sigma = layer.spike_level, layer.r_max, layer.r_noise, layer.sigma1
         entries = len(layer.h)
@@ -132,10 +100,9 @@ class Steps:
                     d_growth + scaled * raw.clamp(min=0),
                     d_kg - torch.where(decays, dg * g, 0.0))
 
-        wanted = can_compile() if compiled is None else compiled
         self.noisy = noisy
-        self.forward, self.backward = _Compiled(forward, wanted), _Compiled(backward, wanted)
-
-    @property
-    def is_compiled(self) -> bool:
-        return self.forward.is_compiled and self.backward.is_compiled
+        self.forward, self.backward = forward, backward
+        #: The same in C++.
+        self.native = Native(Constants(
+            kf, kr, kb, r_max, r_noise, sigma, level, _F_LOSS, _R_LOSS, _V_LOSS, _F_MAX, _V_MAX, mean,
+            beyond, _SHARPNESS, _OPEN_SLOPE, _DRIVE_SLOPE, entries), noisy)

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ionspike.train.native import available
 from ionspike.train.steps import Steps
 
 __all__ = ["Unroll"]
@@ -14,7 +15,9 @@ class Unroll(torch.autograd.Function):
     """Spikes ``[ticks, batch, neurons]`` of a drive of that shape, from rest.
 
     In tick t a neuron's drive is the given one and what the layer's spikes of tick t - 1 add.
-    Autograd would keep some thirty tensors of every tick; this keeps five.
+    Autograd would keep some thirty tensors of every tick; this keeps five. float32 on a CPU runs in
+    C++ where a compiler is found (:mod:`ionspike.train.native`), whose noise is another and whose
+    sums round otherwise; all else runs as torch has it.
 
     Parameters
     ----------
@@ -25,12 +28,23 @@ class Unroll(torch.autograd.Function):
     steps : one tick.
     generator : of the noise.
     weights : from the layer to itself, volts ``[neurons, neurons]``, or none.
+    native : whether C++ may be used.
     """
 
     @staticmethod
     def forward(ctx: Any, drive: Tensor, kg: Tensor, growth: Tensor, limit: Tensor, table: Tensor,
                 rest: Tensor, steps: Steps, generator: torch.Generator | None,
-                weights: Tensor | None) -> Tensor:
+                weights: Tensor | None, native: bool = True) -> Tensor:
+        ctx.steps = steps
+        ctx.native = native and drive.dtype == torch.float32 and drive.device.type == "cpu" \
+            and available()
+        if ctx.native:
+            seed = 0 if generator is None else int(torch.randint(1 << 62, (), generator=generator))
+            d, spikes, *parts = steps.native.forward(
+                drive.detach(), kg.detach(), growth.detach(), limit, table, rest, seed,
+                None if weights is None else weights.detach())
+            ctx.save_for_backward(d, spikes, *parts, kg, growth, weights)
+            return spikes
         ticks, *shape = drive.shape
         d = drive.clone()
         f, r, g = (d.new_zeros(shape) for _ in range(3))
@@ -46,12 +60,18 @@ class Unroll(torch.autograd.Function):
                 d[t], f, r, g, off, xi, kg, growth, limit, table, rest)
             kept.append((g, slope, bridged))
             g = after
-        ctx.kept, ctx.steps = kept, steps
+        ctx.kept = kept
         ctx.save_for_backward(d, spikes, kg, growth, weights)
         return spikes
 
     @staticmethod
     def backward(ctx: Any, d_spikes: Tensor) -> tuple[Tensor | None, ...]:
+        if ctx.native:
+            *saved, weights = ctx.saved_tensors
+            own = None if weights is None else weights.detach()
+            out, d_kg, d_growth, d_own = ctx.steps.native.backward(
+                d_spikes, *(a.detach() for a in saved), own)
+            return out, d_kg, d_growth, None, None, None, None, None, d_own, None
         d, spikes, kg, growth, weights = ctx.saved_tensors
         n, g, d_growth, d_kg = (torch.zeros_like(d[0]) for _ in range(4))
         back = d_spikes[-1]
@@ -66,4 +86,4 @@ class Unroll(torch.autograd.Function):
                     back = torch.addmm(back, out[t], turned)
         d_weights = None if weights is None \
             else spikes[:-1].flatten(0, 1).t() @ out[1:].flatten(0, 1)
-        return out, d_kg.sum(0), d_growth.sum(0), None, None, None, None, None, d_weights
+        return out, d_kg.sum(0), d_growth.sum(0), None, None, None, None, None, d_weights, None
