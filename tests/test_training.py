@@ -21,8 +21,9 @@ from ionspike.spec.shape import DEFAULT_SHAPE
 torch = pytest.importorskip("torch", reason="not installed: torch (pip install torch)")
 
 from ionspike.train import arrays, braille, checkpoint, speech  # noqa: E402
+from ionspike.train.augmentation import Augmentation  # noqa: E402
 from ionspike.train.evaluate import different, read, shape_for  # noqa: E402
-from ionspike.train.events import Augmentation, Events  # noqa: E402
+from ionspike.train.events import Events  # noqa: E402
 from ionspike.train.loop import Training, accuracy, train  # noqa: E402
 from ionspike.train.properties import PROPERTIES, without  # noqa: E402
 from ionspike.train.settings import FILE, Settings  # noqa: E402
@@ -90,9 +91,32 @@ def test_augmentation_moves_stretches_and_drops():
     assert 9 <= last.min() < 12 and 25 < last.max() <= 28
     dropped = one.encode(all_of_it, frame, Augmentation(drop=0.3), rng)
     assert dropped.any(axis=1).mean() == pytest.approx(0.7, abs=0.03)
-    again = [one.encode(all_of_it, frame, Augmentation(3, 0.1, 0.1, 0.1), np.random.default_rng(4))
+    delayed = one.encode(all_of_it, frame, Augmentation(late=3), rng)
+    assert set(delayed[:, :, 10].argmax(axis=1) - 10) == set(range(-3, 3))
+    thinned = one.encode(all_of_it, frame, Augmentation(thin=0.5), rng).sum(axis=(1, 2))
+    assert thinned.mean() == pytest.approx(15, abs=0.5) and thinned.std() > 2.5 and thinned.max() <= 20
+    again = [one.encode(all_of_it, frame, Augmentation(3, 0.1, 0.1, 2, 0.1, 0.2, 0.5), np.random.default_rng(4))
              for _ in range(2)]
     assert np.array_equal(*again)
+
+
+def test_items_are_blended_with_others_of_their_class():
+    # The first class has channels 0 to 9 early, or 10 to 19 late; the second has 20 to 29.
+    raster = np.zeros((60, 40, 30), bool)
+    raster[:20, 5:15, :10] = raster[20:40, 15:25, 10:20] = raster[40:, 10:20, 20:] = True
+    items = Events.of_raster("pairs", raster, 1e-3, np.repeat([0, 1], [40, 20]), ("a", "b"))
+    frame, all_of_it, rng = Frame(40, 1e-3, 1), np.arange(60), np.random.default_rng(1)
+    blended = items.encode(all_of_it, frame, Augmentation(blend=1.0), rng)
+    low, high = blended[:40, :, :10].sum((1, 2)), blended[:40, :, 10:20].sum((1, 2))
+    both = (low > 0) & (high > 0)
+    assert 0.3 < both.mean() < 0.7      # else the other was one of its own kind
+    assert (low + high)[both].mean() == pytest.approx(100, abs=8)
+    assert 20 < min(low[both].min(), high[both].min()) and max(low[both].max(), high[both].max()) < 80
+    # The other's events come when the item's own do, and no class takes from another.
+    assert set(np.flatnonzero(blended[:20].any(axis=(0, 2)))) == set(range(5, 15))
+    assert set(np.flatnonzero(blended[20:40].any(axis=(0, 2)))) == set(range(15, 25))
+    assert not blended[:40, :, 20:].any() and not blended[40:, :, :20].any()
+    assert np.array_equal(items.encode(all_of_it, frame, Augmentation(), rng), raster)
 
 
 def test_split_holds_out_whole_groups_or_a_fifth_of_each_class():

@@ -9,26 +9,9 @@ from numpy.typing import NDArray
 
 from ionspike.host.errors import InputError
 from ionspike.host.frame import Frame
+from ionspike.train.augmentation import Augmentation
 
-__all__ = ["Augmentation", "Events"]
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """By how much items are changed in training, each by an amount of its own, uniform up to this.
-
-    Parameters
-    ----------
-    shift : channels up or down.
-    stretch : of the channels about their middle, relative.
-    time_stretch : of time, relative.
-    drop : share of the inputs that stay silent in an item.
-    """
-
-    shift: float = 0.0
-    stretch: float = 0.0
-    time_stretch: float = 0.0
-    drop: float = 0.0
+__all__ = ["Events"]
 
 
 @dataclass(frozen=True)
@@ -125,19 +108,13 @@ class Events:
         item = np.repeat(np.arange(items), lengths)
         first = np.cumsum(lengths) - lengths
         event = np.arange(len(item)) - np.repeat(first - self.offset[chosen], lengths)
-        tick = self.at[event] * (self.step_s / frame.bin_s)
-        channel = self.channel[event].astype(np.float64)
-        if changed is not None and rng is not None:
-            def each(most: float) -> NDArray[np.float64]:
-                return rng.uniform(-most, most, items)[item]
-
-            middle = (self.channels - 1) / 2
-            channel = (channel - middle) * (1 + each(changed.stretch)) + middle
-            channel = np.rint(channel + each(changed.shift))
-            tick *= 1 + each(changed.time_stretch)
+        tick, channel = self.at[event] * (self.step_s / frame.bin_s), self.channel[event].astype(np.float64)
+        if changed is None or rng is None:
+            return frame.rasters(tick, channel, self.channels, item=item, items=items)
+        item, tick, channel = changed.events(item, tick, channel, self.labels[chosen], self.channels, rng)
         raster = frame.rasters(tick, channel, self.channels, item=item, items=items)
-        if changed is not None and rng is not None and changed.drop:
-            raster &= rng.random((items, 1, raster.shape[2])) >= changed.drop
+        if changed.drop:
+            raster &= ~changed.silent(items, raster.shape[2], rng)
         return raster
 
     def late(self, chosen: NDArray[np.int64], frame: Frame) -> int:

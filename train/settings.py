@@ -7,7 +7,7 @@ from typing import Any
 from ionspike.host.errors import InputError
 from ionspike.host.frame import Frame
 from ionspike.spec.device import Device
-from ionspike.train.events import Augmentation
+from ionspike.train.augmentation import Augmentation
 from ionspike.train.properties import PROPERTIES, without
 
 __all__ = ["BRAILLE", "DIGITS", "FILE", "SPEECH", "Settings"]
@@ -18,7 +18,8 @@ _RANGES = {
     "batch": (1, 65_536), "rate": (1e-6, 1.0), "warm_up": (0.0, 0.9), "growth": (0.2, 5.0),
     "gain_V": (0.0, 4.0), "bias_V": (-4.0, 4.0), "recurrent_V": (0.0, 2.0), "dropout": (0.0, 0.9),
     "settle": (0.0, 1.0), "shift": (0.0, 1000.0), "stretch": (0.0, 0.9),
-    "time_stretch": (0.0, 0.9), "drop": (0.0, 0.9), "spread_growth": (0.0, 1.0),
+    "time_stretch": (0.0, 0.9), "late": (0.0, 1000.0), "drop": (0.0, 0.9), "thin": (0.0, 0.9),
+    "blend": (0.0, 1.0), "spread_growth": (0.0, 1.0),
     "spread_rc": (0.0, 1.0), "spread_gap": (0.0, 0.25), "readout": (0.0, 100.0),
     "smoothing": (0.0, 0.5), "clip": (1e-3, 1e3),
 }
@@ -45,7 +46,8 @@ class Settings:
     dropout : share of a hidden layer's neurons that the next does not hear, drawn for each item.
     settle : share of the epochs, the last ones, in which weights are rounded and the drive's mean and
         variance no longer follow the batches.
-    shift, stretch, time_stretch, drop : of the :class:`~ionspike.train.events.Augmentation`.
+    shift, stretch, time_stretch, late, drop, thin, blend : of the
+        :class:`~ionspike.train.augmentation.Augmentation`.
     spread_growth, spread_rc, spread_gap : of the mismatch that each batch is trained under.
     readout : weight of the loss of a linear readout of the hidden neurons, which is trained along
         and thrown away.
@@ -75,7 +77,10 @@ class Settings:
     shift: float = 0.0
     stretch: float = 0.0
     time_stretch: float = 0.0
+    late: float = 0.0
     drop: float = 0.0
+    thin: float = 0.0
+    blend: float = 0.0
     spread_growth: float = 0.0
     spread_rc: float = 0.0
     spread_gap: float = 0.0
@@ -105,7 +110,8 @@ class Settings:
 
     @property
     def augmentation(self) -> Augmentation:
-        return Augmentation(self.shift, self.stretch, self.time_stretch, self.drop)
+        return Augmentation(self.shift, self.stretch, self.time_stretch, self.late, self.drop,
+                            self.thin, self.blend)
 
     @property
     def memristor(self) -> Device:
