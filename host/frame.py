@@ -73,13 +73,22 @@ class Frame:
             out.
         item : of each event.
         """
-        inputs = self.inputs(channels)
-        at = _whole(tick)
-        place = np.floor(channel / self.group).astype(np.int64)
-        there = (at >= 0) & (at < self.ticks) & (place >= 0) & (place < inputs)
-        raster = np.zeros((items, self.ticks, inputs), bool)
-        raster[np.broadcast_to(item, at.shape)[there], at[there], place[there]] = True
-        return raster
+        return self.filled(item, self.ticks_of(tick), self.inputs_of(channel, channels), channels, items)
+
+    def ticks_of(self, tick: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
+        """Whole ticks; ``ticks`` for those outside."""
+        return _within(_whole(tick), self.ticks)
+
+    def inputs_of(self, channel: NDArray[Any], channels: int) -> NDArray[np.int32]:
+        """Inputs of channels, whole or not; their number for those that fill none."""
+        return _within(np.floor(channel / self.group), self.inputs(channels))
+
+    def filled(self, item: NDArray[Any] | int, at: NDArray[np.int32], place: NDArray[np.int32],
+               channels: int, items: int) -> NDArray[np.bool_]:
+        """``[items, ticks, inputs]`` of what :meth:`ticks_of` and :meth:`inputs_of` give."""
+        raster = np.zeros((items, self.ticks + 1, self.inputs(channels) + 1), bool)
+        raster.reshape(-1)[(np.asarray(item) * raster.shape[1] + at) * raster.shape[2] + place] = True
+        return raster[:, :-1, :-1]
 
     def left_out(self, tick: NDArray[np.floating[Any]], channel: NDArray[Any],
                  channels: int) -> dict[str, int]:
@@ -111,3 +120,7 @@ def with_bias(network: Network, raster: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _whole(tick: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
     # A millionth of a tick, so that a step that begins with a tick is not the tick before.
     return np.floor(tick + 1e-6).astype(np.int64)
+
+
+def _within(index: NDArray[Any], count: int) -> NDArray[np.int32]:
+    return np.where((index >= 0) & (index < count), index, count).astype(np.int32)

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 __all__ = ["Augmentation"]
 
 Numbers = NDArray[np.float64]
-Indices = NDArray[np.int64]
+Indices = NDArray[np.int32]
+Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -36,43 +37,41 @@ class Augmentation:
     thin: float = 0.0
     blend: float = 0.0
 
-    def events(self, item: Indices, tick: Numbers, channel: Numbers, labels: Indices, channels: int,
-               rng: np.random.Generator) -> tuple[Indices, Numbers, Numbers]:
-        """Which item, when and where of the changed events.
+    def events(self, item: Indices, at: Indices, channel: Indices, labels: Labels,
+               rng: np.random.Generator) -> tuple[Indices, Indices, Indices]:
+        """Which item, when and where of those events that are left or come from others.
 
         Parameters
         ----------
         item : the number, from 0, of each event's item, ascending.
-        tick, channel : of each event.
+        at, channel : of each event; a time may become negative.
         labels : of each item.
-        channels : how many there are.
         """
-        items = len(labels)
-
-        def each(most: float) -> Numbers:
-            return rng.uniform(-most, most, items)[item]
-
         if self.blend:
-            item, tick, channel = self._blended(item, tick, channel, labels, rng)
+            item, at, channel = self._blended(item, at, channel, labels, rng)
         if self.thin:
-            kept = rng.random(len(item)) >= rng.uniform(0, self.thin, items)[item]
-            item, tick, channel = item[kept], tick[kept], channel[kept]
-        middle = (channels - 1) / 2
+            least = rng.uniform(0, self.thin, len(labels)).astype(np.float32)
+            kept = np.flatnonzero(rng.random(len(item), np.float32) >= least[item])
+            item, at, channel = item[kept], at[kept], channel[kept]
+        return item, at, channel
+
+    def moved(self, items: int, tick: Numbers, channel: Numbers,
+              rng: np.random.Generator) -> tuple[Numbers, Numbers]:
+        """``[items, ticks]`` and ``[items, channels]``, where these are in each item."""
+        def each(most: float) -> Numbers:
+            return rng.uniform(-most, most, (items, 1))
+
+        middle = (len(channel) - 1) / 2
         channel = (channel - middle) * (1 + each(self.stretch)) + middle
         channel = np.rint(channel + each(self.shift))
-        tick = tick * (1 + each(self.time_stretch))
-        if self.late:
-            tick = tick + each(self.late)
-            kept = tick >= 0
-            item, tick, channel = item[kept], tick[kept], channel[kept]
-        return item, tick, channel
+        return tick * (1 + each(self.time_stretch)) + each(self.late), channel
 
     def silent(self, items: int, inputs: int, rng: np.random.Generator) -> NDArray[np.bool_]:
         """``[items, 1, inputs]``, which inputs stay silent."""
         return np.asarray(rng.random((items, 1, inputs)) < self.drop)
 
-    def _blended(self, item: Indices, tick: Numbers, channel: Numbers, labels: Indices,
-                 rng: np.random.Generator) -> tuple[Indices, Numbers, Numbers]:
+    def _blended(self, item: Indices, at: Indices, channel: Indices, labels: Labels,
+                 rng: np.random.Generator) -> tuple[Indices, Indices, Indices]:
         items = len(labels)
         other = np.empty(items, np.int64)
         order = rng.permutation(items)
@@ -80,16 +79,17 @@ class Augmentation:
             members = order[labels[order] == label]
             other[members] = np.roll(members, 1)
         mixed = (rng.random(items) < self.blend) & (other != np.arange(items))
-        share = np.where(mixed, rng.uniform(0.3, 0.7, items), 1.0)
+        share = np.where(mixed, rng.uniform(0.3, 0.7, items), 1.0).astype(np.float32)
         lengths = np.bincount(item, minlength=items)
-        mean = np.bincount(item, tick, items) / np.maximum(1, lengths)
+        mean = np.bincount(item, at, items) / np.maximum(1, lengths)
+        later = np.rint(mean - mean[other]).astype(np.int32)
         # The other's events, each item's in one piece.
-        size = lengths[other]
+        size = np.where(mixed, lengths[other], 0)
         first = np.cumsum(lengths) - lengths
-        host = np.repeat(np.arange(items), size)
+        host = np.repeat(np.arange(items, dtype=np.int32), size)
         event = np.arange(len(host)) + np.repeat(first[other] - (np.cumsum(size) - size), size)
-        own = rng.random(len(item)) < share[item]
-        theirs = rng.random(len(host)) < (1 - share)[host]
-        moved = tick[event] + (mean - mean[other])[host]
-        return (np.concatenate([item[own], host[theirs]]), np.concatenate([tick[own], moved[theirs]]),
-                np.concatenate([channel[own], channel[event][theirs]]))
+        own = np.flatnonzero(rng.random(len(item), np.float32) < share[item])
+        theirs = np.flatnonzero(rng.random(len(host), np.float32) >= share[host])
+        host, event = host[theirs], event[theirs]
+        return (np.concatenate([item[own], host]), np.concatenate([at[own], at[event] + later[host]]),
+                np.concatenate([channel[own], channel[event]]))

@@ -105,14 +105,22 @@ class Events:
         """
         items = len(chosen)
         lengths = self.offset[chosen + 1] - self.offset[chosen]
-        item = np.repeat(np.arange(items), lengths)
+        item = np.repeat(np.arange(items, dtype=np.int32), lengths)
         first = np.cumsum(lengths) - lengths
         event = np.arange(len(item)) - np.repeat(first - self.offset[chosen], lengths)
-        tick, channel = self.at[event] * (self.step_s / frame.bin_s), self.channel[event].astype(np.float64)
+        at, channel = self.at[event].astype(np.int32), self.channel[event].astype(np.int32)
+        tick = np.arange(float(at.max(initial=0) + 1)) * (self.step_s / frame.bin_s)
         if changed is None or rng is None:
-            return frame.rasters(tick, channel, self.channels, item=item, items=items)
-        item, tick, channel = changed.events(item, tick, channel, self.labels[chosen], self.channels, rng)
-        raster = frame.rasters(tick, channel, self.channels, item=item, items=items)
+            return frame.filled(item, frame.ticks_of(tick)[at],
+                                frame.inputs_of(np.arange(self.channels), self.channels)[channel],
+                                self.channels, items)
+        item, at, channel = changed.events(item, at, channel, self.labels[chosen], rng)
+        kept = (at >= 0) & (at < len(tick))
+        item, at, channel = item[kept], at[kept], channel[kept]
+        ticks, channels = changed.moved(items, tick, np.arange(float(self.channels)), rng)
+        raster = frame.filled(item, frame.ticks_of(ticks)[item, at],
+                              frame.inputs_of(channels, self.channels)[item, channel],
+                              self.channels, items)
         if changed.drop:
             raster &= ~changed.silent(items, raster.shape[2], rng)
         return raster
