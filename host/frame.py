@@ -21,7 +21,10 @@ class Frame:
     ----------
     ticks : length of an item; what comes later is left out.
     bin_s : seconds of the data that a tick shows.
-    group : neighbouring channels that share an input, which fires where any of them does.
+    group : neighbouring channels that share inputs.
+    first : channels below this have none.
+    levels : a group has an input for each, which fires in ticks with at least so many events. Those of
+        the first level come first, then those of the next.
 
     Raises
     ------
@@ -32,13 +35,22 @@ class Frame:
     ticks: int
     bin_s: float
     group: int
+    first: int = 0
+    levels: tuple[int, ...] = (1,)
 
     def __post_init__(self) -> None:
+        if isinstance(self.levels, (list, tuple)):
+            object.__setattr__(self, "levels", tuple(self.levels))
         for name, low, high, kinds in (("ticks", 1, 10_000, int), ("bin_s", 1e-6, 10.0, (int, float)),
-                                       ("group", 1, 10_000, int)):
+                                       ("group", 1, 10_000, int), ("first", 0, 10_000, int)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
                 raise InputError(f"{name} must be {low:g} to {high:g}, not {shown(value)}")
+        if not isinstance(self.levels, tuple) or not 1 <= len(self.levels) <= 16 or not all(
+                type(level) is int and low < level <= 10_000
+                for low, level in zip((0, *self.levels), self.levels, strict=False)):
+            raise InputError(f"levels must be up to 16 ascending numbers of events, not "
+                             f"{shown(self.levels)}")
 
     @classmethod
     def of(cls, network: Network) -> "Frame":
@@ -51,17 +63,21 @@ class Frame:
         """
         said = network.metadata.get("frame")
         names = [field.name for field in fields(cls)]
-        if not isinstance(said, dict) or not all(name in said for name in names):
+        if not isinstance(said, dict) or not all(name in said for name in names[:3]):
             raise InputError("the network's metadata do not say how events become its inputs: 'frame' "
                              "of ticks, bin_s and group, as `ionspike train` writes it")
         try:
-            return cls(*(said[name] for name in names))
+            return cls(**{name: said[name] for name in names if name in said})
         except InputError as error:
             raise InputError(f"the network's metadata: frame: {error}") from None
 
+    def groups(self, channels: int) -> int:
+        """How many groups these channels fill; those that fill none are left out."""
+        return max(0, channels - self.first) // self.group
+
     def inputs(self, channels: int) -> int:
-        """How many inputs these channels fill; those that fill none are left out."""
-        return channels // self.group
+        """How many inputs these channels have."""
+        return self.groups(channels) * len(self.levels)
 
     def rasters(self, tick: NDArray[np.floating[Any]], channel: NDArray[Any], channels: int, *,
                 item: NDArray[np.int64] | int = 0, items: int = 1) -> NDArray[np.bool_]:
@@ -73,28 +89,33 @@ class Frame:
             out.
         item : of each event.
         """
-        return self.filled(item, self.ticks_of(tick), self.inputs_of(channel, channels), channels, items)
+        return self.filled(item, self.ticks_of(tick), self.groups_of(channel, channels), channels, items)
 
     def ticks_of(self, tick: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
         """Whole ticks; ``ticks`` for those outside."""
         return _within(_whole(tick), self.ticks)
 
-    def inputs_of(self, channel: NDArray[Any], channels: int) -> NDArray[np.int32]:
-        """Inputs of channels, whole or not; their number for those that fill none."""
-        return _within(np.floor(channel / self.group), self.inputs(channels))
+    def groups_of(self, channel: NDArray[Any], channels: int) -> NDArray[np.int32]:
+        """Groups of channels, whole or not; their number for those that fill none."""
+        return _within(np.floor((channel - self.first) / self.group), self.groups(channels))
 
-    def filled(self, item: NDArray[Any] | int, at: NDArray[np.int32], place: NDArray[np.int32],
+    def filled(self, item: NDArray[Any] | int, at: NDArray[np.int32], group: NDArray[np.int32],
                channels: int, items: int) -> NDArray[np.bool_]:
-        """``[items, ticks, inputs]`` of what :meth:`ticks_of` and :meth:`inputs_of` give."""
-        raster = np.zeros((items, self.ticks + 1, self.inputs(channels) + 1), bool)
-        raster.reshape(-1)[(np.asarray(item) * raster.shape[1] + at) * raster.shape[2] + place] = True
-        return raster[:, :-1, :-1]
+        """``[items, ticks, inputs]`` of what :meth:`ticks_of` and :meth:`groups_of` give."""
+        shape = items, self.ticks + 1, self.groups(channels) + 1
+        place = (np.asarray(item, np.int64) * shape[1] + at) * shape[2] + group
+        if self.levels == (1,):
+            raster = np.zeros(shape, bool)
+            raster.reshape(-1)[place] = True
+            return raster[:, :-1, :-1]
+        events = np.bincount(place, minlength=items * shape[1] * shape[2]).reshape(shape)[:, :-1, :-1]
+        return np.concatenate([events >= level for level in self.levels], axis=-1)
 
     def left_out(self, tick: NDArray[np.floating[Any]], channel: NDArray[Any],
                  channels: int) -> dict[str, int]:
         """Events ``after`` the last tick, and within it on channels that have no ``input``."""
         late = _whole(tick) >= self.ticks
-        beyond = channel // self.group >= self.inputs(channels)
+        beyond = self.groups_of(channel, channels) == self.groups(channels)
         return {"after": int(np.count_nonzero(late)), "input": int(np.count_nonzero(beyond & ~late))}
 
 

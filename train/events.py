@@ -112,14 +112,14 @@ class Events:
         tick = np.arange(float(at.max(initial=0) + 1)) * (self.step_s / frame.bin_s)
         if changed is None or rng is None:
             return frame.filled(item, frame.ticks_of(tick)[at],
-                                frame.inputs_of(np.arange(self.channels), self.channels)[channel],
+                                frame.groups_of(np.arange(self.channels), self.channels)[channel],
                                 self.channels, items)
         item, at, channel = changed.events(item, at, channel, self.labels[chosen], rng)
         kept = (at >= 0) & (at < len(tick))
         item, at, channel = item[kept], at[kept], channel[kept]
         ticks, channels = changed.moved(items, tick, np.arange(float(self.channels)), rng)
         raster = frame.filled(item, frame.ticks_of(ticks)[item, at],
-                              frame.inputs_of(channels, self.channels)[item, channel],
+                              frame.groups_of(channels, self.channels)[item, channel],
                               self.channels, items)
         if changed.drop:
             raster &= ~changed.silent(items, raster.shape[2], rng)

@@ -33,7 +33,7 @@ class Settings:
     ----------
     hidden : neurons of each hidden layer.
     outputs : output neurons of each class.
-    ticks, bin_s, group : of the :class:`~ionspike.train.events.Frame`.
+    ticks, bin_s, group, first, levels : of the :class:`~ionspike.train.events.Frame`.
     device, dt_s, r_control_ohm : where the neurons begin.
     missing : the property they lack, one of :data:`~ionspike.train.properties.PROPERTIES`.
     scale : volts per weight unit, in 2**-19 V.
@@ -60,6 +60,8 @@ class Settings:
     ticks: int = 100
     bin_s: float = 1e-2
     group: int = 1
+    first: int = 0
+    levels: tuple[int, ...] = (1,)
     device: str = "zhao2025_ms"
     dt_s: float = 2e-4
     r_control_ohm: float = 12e6
@@ -90,6 +92,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))
+        object.__setattr__(self, "levels", tuple(self.levels))
         if not all(isinstance(n, int) and 1 <= n <= 2040 for n in self.hidden) or len(self.hidden) > 8:
             raise InputError(f"hidden must be up to 8 sizes from 1 to 2040, not {self.hidden}")
         for name, (low, high) in _RANGES.items():
@@ -106,7 +109,7 @@ class Settings:
 
     @property
     def frame(self) -> Frame:
-        return Frame(self.ticks, self.bin_s, self.group)
+        return Frame(self.ticks, self.bin_s, self.group, self.first, self.levels)
 
     @property
     def augmentation(self) -> Augmentation:
