@@ -25,14 +25,36 @@ def test_an_event_is_in_the_tick_and_the_group_that_it_falls_in():
         (0, 0, 0), (0, 2, 2), (1, 0, 0), (1, 1, 1)]
 
 
+def test_levels_are_inputs_of_their_own_that_want_more_events():
+    frame = Frame(2, 0.01, 2, first=1, levels=(1, 3))
+    # Channels 1, 2 and 3, 4 and 5, 6; channel 0 is below the first, 7 fills no group.
+    assert (frame.groups(8), frame.inputs(8)) == (3, 6) and frame.inputs(1) == frame.inputs(0) == 0
+    tick = np.array([0, 0, 0, 0, 1, 1, 1, 1.5, 1.5, 0, 2])
+    channel = np.array([1, 2, 2, 3, 5, 6, 0, 7, 0.4, 5.9, 3])
+    raster = frame.rasters(tick, channel, 8)[0]
+    assert np.array_equal(raster, [[1, 1, 1, 1, 0, 0], [0, 0, 1, 0, 0, 0]])
+    assert frame.left_out(tick, channel, 8) == {"after": 1, "input": 3}
+    three = np.array([1.0, 1.2, 1.4])
+    assert frame.rasters(three, np.full(3, 4), 8)[0].tolist() == [[0] * 6, [0, 1, 0, 0, 1, 0]]
+    assert not frame.rasters(np.zeros(0), np.zeros(0), 8).any()
+
+
 def test_a_network_says_its_frame():
     said = network(metadata={"frame": {**FRAME, "more": 1}})
     assert Frame.of(said) == Frame(**FRAME)
+    levels = {**FRAME, "first": 7, "levels": [1, 4]}
+    assert Frame.of(replace(said, metadata={"frame": levels})) == Frame(100, 0.01, 3, 7, (1, 4))
     for frame, message in ((None, "do not say how events become its inputs"), ({}, "do not say"),
                            ({**FRAME, "ticks": 0}, "frame: ticks must be 1 to 10000, not 0"),
                            ({**FRAME, "ticks": 10.0}, "ticks must be 1 to 10000, not 10.0"),
                            ({**FRAME, "bin_s": np.nan}, "bin_s must be 1e-06 to 10, not nan"),
                            ({**FRAME, "group": True}, "group must be 1 to 10000, not True"),
+                           ({**FRAME, "first": -1}, "first must be 0 to 10000, not -1"),
+                           ({**FRAME, "levels": []}, r"levels must be up to 16 ascending numbers of events, not \(\)"),
+                           ({**FRAME, "levels": [2, 2]}, r"levels must be .* not \(2, 2\)"),
+                           ({**FRAME, "levels": [0]}, "levels must be"), ({**FRAME, "levels": 3}, "levels must be .* not 3"),
+                           ({**FRAME, "levels": [1, "x" * 900]}, "levels must be"),
+                           ({**FRAME, "levels": [True]}, "levels must be"),
                            ({**FRAME, "group": "x" * 900}, "group must be .* not 'x+...")):
         with pytest.raises(InputError, match=message) as raised:
             Frame.of(replace(said, metadata={"frame": frame}))
