@@ -13,7 +13,8 @@ class BaudRate(wiring.Component):
     What was asked for holds from the first clock on in which the line rests, so that the answer to
     the asking is still sent at the old rate. ``value`` must stay until then: whoever asks says
     nothing more before the rate is the new one. A line that was held low sets the safe rate at once,
-    and forgets what was asked for.
+    and forgets what was asked for. A host that starts anew makes it forget too: its OPEN may be what
+    lets the line rest, and the rate would change in the midst of what it has to say.
 
     Parameters
     ----------
@@ -26,6 +27,8 @@ class BaudRate(wiring.Component):
         ``value`` is asked for.
     value : :py:`In(width)`
         Clocks per bit, less one.
+    opened : :py:`In(1)`
+        A host starts anew.
     rests : :py:`In(1)`
         Nothing is being sent or waits to be.
     broken : :py:`In(1)`
@@ -38,8 +41,8 @@ class BaudRate(wiring.Component):
         self.built, self.safe = built, safe
         self.width = max(built - 1, safe - 1).bit_length()
         super().__init__({
-            "ask": In(1), "value": In(self.width), "rests": In(1), "broken": In(1),
-            "last": Out(self.width, init=built - 1)})
+            "ask": In(1), "value": In(self.width), "opened": In(1), "rests": In(1),
+            "broken": In(1), "last": Out(self.width, init=built - 1)})
 
     def elaborate(self, platform):
         m = Module()
@@ -51,5 +54,7 @@ class BaudRate(wiring.Component):
             m.d.sync += [self.last.eq(self.value), asked.eq(0)]
         with m.If(self.ask):
             m.d.sync += asked.eq(1)
+        with m.If(self.opened):
+            m.d.sync += asked.eq(0)
 
         return m

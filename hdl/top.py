@@ -110,7 +110,7 @@ class Top(wiring.Component):
         opened = Signal()
         m.d.sync += opened.eq(link.opened)
         m.d.comb += [
-            engine.opened.eq(opened),
+            engine.opened.eq(opened), baud.opened.eq(opened),
             to_engine.flush.eq(link.opened | opened), to_link.flush.eq(link.opened | opened),
             link.uart_error.eq(receiver.error), engine.uart_errors.eq(receiver.error),
             engine.crc_errors.eq(link.crc_error), engine.gaps.eq(link.gap),

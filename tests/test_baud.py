@@ -16,7 +16,7 @@ def rate_after(*steps):
 
     async def testbench(ctx):
         for inputs, value in steps:
-            for name in ("ask", "rests", "broken"):
+            for name in ("ask", "opened", "rests", "broken"):
                 ctx.set(getattr(dut, name), name in inputs.split())
             ctx.set(dut.value, value - 1)
             await ctx.tick()
@@ -42,6 +42,12 @@ def test_a_line_that_rests_already_is_looked_at_a_clock_later():
 def test_a_break_sets_the_safe_rate_and_forgets_what_was_asked_for():
     assert rate_after(("ask", 24), ("broken", 24), ("rests", 24), ("ask", 4), ("rests", 4)) == [
         8, 208, 208, 208, 4]
+
+
+def test_a_host_that_starts_anew_forgets_what_was_asked_for():
+    """Also in the clock in which that reaches the engine, whose last write comes with it."""
+    assert rate_after(("ask", 24), ("opened", 24), ("rests", 24), ("ask opened", 4), ("rests", 4),
+                      ("ask", 4), ("rests", 4)) == [8, 8, 8, 8, 8, 8, 4]
 
 
 @pytest.mark.parametrize(("clock_hz", "bauds"), [
