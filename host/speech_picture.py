@@ -30,6 +30,13 @@ def draw(path: Path, sounding: Sounding, heard: Heard, title: str) -> None:
     inputs.scatter(tick[sounds] * frame.bin_s, index[sounds], s=4, marker="|", color="0.0")
     inputs.set_ylabel("input\n(high tones first)")
     inputs.set_ylim(width, -1)
+    for k, level in enumerate(frame.levels):
+        first = k * width // len(frame.levels)
+        if k:
+            inputs.axhline(first - 0.5, color="0.0", linewidth=0.8, linestyle=":")
+        if len(frame.levels) > 1:
+            inputs.text(0.99, 1 - (first / width + 0.03), f"{level} or more spikes",
+                        transform=inputs.transAxes, ha="right", va="top", fontsize=8)
 
     among = np.setdiff1d(np.arange(result.spikes.width), result.outputs)
     tick, index = np.nonzero(result.spikes.raster[:, among])
