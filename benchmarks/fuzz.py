@@ -981,7 +981,8 @@ def peak_kB() -> int:
 
 @dataclass
 class Tally:
-    """What became of a parser's inputs; ``slowest_s`` of the wall, ``grown_MB`` of peak memory."""
+    """What became of a parser's inputs; ``seconds`` and ``slowest_s`` of the wall, ``grown_MB`` of
+    peak memory."""
 
     parser: str
     inputs: int = 0
@@ -991,6 +992,7 @@ class Tally:
     slowest: int = 0
     grown_MB: float = 0.0
     seconds: float = 0.0
+    cpu_s: float = 0.0
     failures: dict[str, str] = field(default_factory=dict)
 
 
@@ -1005,7 +1007,7 @@ def stretch(name: str, inputs: int, seed: int, folder: Path, only: int | None = 
     gc.freeze()     # what is there by now stays
     peak_kB()
     peak = first_peak = peak_kB()
-    begun = time.perf_counter()
+    begun, begun_cpu = time.perf_counter(), time.process_time()
     rng = random.Random()
     for k in range(inputs) if only is None else [only]:
         if watch.ended:
@@ -1051,7 +1053,7 @@ def stretch(name: str, inputs: int, seed: int, folder: Path, only: int | None = 
         if k % 1000 == 0:
             progress(k)
     report.grown_MB = (peak - first_peak) / 1024
-    report.seconds = time.perf_counter() - begun
+    report.seconds, report.cpu_s = time.perf_counter() - begun, time.process_time() - begun_cpu
     return report
 
 
@@ -1105,8 +1107,8 @@ def main() -> int:
         found.append(report)
         if not arguments.json:
             refused = ", ".join(f"{name} {n:,}" for name, n in report.refused.most_common())
-            print(f"{report.parser:<11}{report.inputs:>10,} inputs in {report.seconds:.0f} s: "
-                  f"{report.accepted:,} accepted; refused {refused or 'none'}; slowest "
+            print(f"{report.parser:<11}{report.inputs:>10,} inputs in {report.seconds:.0f} s, "
+                  f"{report.cpu_s:.0f} s of CPU: {report.accepted:,} accepted; refused {refused or 'none'}; slowest "
                   f"{report.slowest_s * 1e3:.1f} ms (input {report.slowest}); memory "
                   f"+{report.grown_MB:.0f} MB; {len(report.failures)} failures", flush=True)
             for failure in report.failures.values():
