@@ -259,6 +259,20 @@ def test_answers_that_do_not_fit_are_named(tmp_path):
         again(recording)
 
 
+def test_commands_that_nobody_answered_are_not_run(tmp_path):
+    """One stamp would be ten seconds of the golden model."""
+    recording, _ = record(tmp_path / "a.ionrec", golden(), spikes(50))
+    turns = list(recording.turns())
+    far = bytes([wire.Op.EVENTS, 0x20, 0x7F, 3, 0xFF])
+    turns[-1] = replace(turns[-1], commands=[*turns[-1].commands, far])
+    recording.turns = lambda: iter(turns)
+    with golden() as board:
+        with pytest.raises(InputError, match="a.ionrec: .* run 0 has commands up to tick 32545, "
+                                             "answers up to tick 50"):
+            replay(recording, board)
+        assert board.registers()["tick_low"] == 0
+
+
 # --------------------------------------------------------------------------------------- command --
 
 @pytest.fixture
