@@ -12,20 +12,24 @@ An input fails if the parser raises anything but its documented errors, needs mo
 takes more than 256 MB, warns, or has a message of several lines. Exit code 1 then; each kind of
 failure is said once, with the number of its input: `--only NUMBER` runs that one alone, `--keep DIR`
 keeps its bytes. Inputs follow from parser, seed and number, but for times and dates that stand in
-files of spikes and recordings.
+files of spikes and recordings. Ctrl-C or SIGTERM ends a run after the input that it is at, exit code
+130; what became of those before is said.
 """
 
 import argparse
 import copy
 import csv
+import gc
 import hashlib
 import io
 import json
+import os
 import random
 import re
 import resource
 import select
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -212,16 +216,41 @@ def zipped(rng: random.Random, files: dict[str, bytes]) -> bytes:
     names = list(files)
     if rng.random() < 0.1:
         names.append(rng.choice(names))
-    content = io.BytesIO()
-    with warnings.catch_warnings(), zipfile.ZipFile(content, "w", rng.choice(
-            (zipfile.ZIP_STORED,) * 90 + (zipfile.ZIP_DEFLATED,) * 8
-            + (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))) as archive:
-        warnings.simplefilter("ignore")
-        for name in names:
-            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), files[name],
-                             archive.compression)
-    data = content.getvalue()
+    packing = rng.choice((zipfile.ZIP_STORED,) * 90 + (zipfile.ZIP_DEFLATED,) * 8
+                         + (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))
+    if packing == zipfile.ZIP_STORED:
+        data = stored([(name, files[name]) for name in names])
+    else:
+        # Those that are refused pack one file: LZMA takes milliseconds for each.
+        odd = rng.choice(names) if packing != zipfile.ZIP_DEFLATED else None
+        content = io.BytesIO()
+        with warnings.catch_warnings(), zipfile.ZipFile(content, "w") as archive:
+            warnings.simplefilter("ignore")
+            for name in names:
+                archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), files[name],
+                                 packing if odd in (None, name) else zipfile.ZIP_STORED)
+        data = content.getvalue()
     return mutated(rng, data) if rng.random() < 0.2 else data
+
+
+_LOCAL, _ENTRY = struct.Struct("<4s5H3I2H"), struct.Struct("<4s6H3I5H2I")
+_CENTRAL = struct.Struct("<4s4H2IH")
+_DAY_ONE = 1 << 5 | 1
+
+
+def stored(files: list[tuple[str, bytes]]) -> bytes:
+    """The zip file that :mod:`zipfile` writes of these, stored, in a tenth of its time."""
+    parts, entries, at = [], [], 0
+    for name, data in files:
+        said, crc, size = name.encode("ascii"), zlib.crc32(data), len(data)
+        head = _LOCAL.pack(b"PK\3\4", 20, 0, 0, 0, _DAY_ONE, crc, size, size, len(said), 0) + said
+        parts += [head, data]
+        entries.append(_ENTRY.pack(b"PK\1\2", 20 | 3 << 8, 20, 0, 0, 0, _DAY_ONE, crc, size, size,
+                                   len(said), 0, 0, 0, 0, 0o600 << 16, at) + said)
+        at += len(head) + size
+    directory = b"".join(entries)
+    return b"".join(parts) + directory + _CENTRAL.pack(
+        b"PK\5\6", 0, 0, len(files), len(files), len(directory), at, 0)
 
 
 def unzipped(data: bytes) -> dict[str, bytes]:
@@ -243,6 +272,18 @@ def npy(array: Any) -> bytes:
 
 # ------------------------------------------------------------------------------------- parsers --
 
+class File:
+    """A file whose content is replaced for each input; opening it anew takes longer than a parser."""
+
+    def __init__(self, path: Path):
+        self._to = os.open(path, os.O_WRONLY | os.O_CREAT)
+        weakref.finalize(self, os.close, self._to)
+
+    def write(self, data: bytes) -> None:
+        os.pwrite(self._to, data, 0)
+        os.ftruncate(self._to, len(data))
+
+
 @dataclass
 class Parser:
     """One parser: seeds, how they are mutated, what takes them, and what it may raise."""
@@ -260,6 +301,12 @@ def network(rng: np.random.Generator, inputs: int = 6, neurons: int = 9) -> Netw
         projections=[Projection("inputs", rng.normal(0.3, 0.4, (inputs, neurons))),
                      Projection("neurons", rng.normal(0.1, 0.3, (neurons, 5)), delay=2)],
         mismatch=Mismatch.draw(neurons, seed=0, growth=0.1, gap=0.02, rc=0.1))
+
+
+def small(whole: Network) -> Network:
+    """One with no more than it needs."""
+    return replace(whole, device=Device.load("zhao2025_table1"), mismatch=None,
+                   projections=whole.projections[:1])
 
 
 def hello(**changes: int) -> Hello:
@@ -404,12 +451,14 @@ def networks(folder: Path) -> Parser:
     """`.ion` files; some of those that are whole are compiled."""
     rng = np.random.default_rng(1)
     whole = network(rng)
-    seeds = [ionfile.dump(whole), ionfile.dump(replace(
-        whole.with_faults(Faults.draw(9, seed=1, stuck_on=0.2, drift=0.1)),
-        state=np.zeros((9, 3), np.uint16), r_control_ohm=np.full(9, 1e8))), ionfile.dump(replace(
-            whole, mismatch=None, lif=LifCells(
-                np.full(9, 4095), np.full(9, 1024), np.arange(9) - 128, {
-                    "kf": 65535, "kr": 2262, "kb": 16580, "r_max": 32706, "spike_level": 1016}, 3)))]
+    plain = small(whole)
+    cells = LifCells(np.full(9, 4095), np.full(9, 1024), np.arange(9) - 128, {
+        "kf": 65535, "kr": 2262, "kb": 16580, "r_max": 32706, "spike_level": 1016}, 3)
+    # Every array that there can be, but not all in each file.
+    seeds = [ionfile.dump(each) for each in (
+        whole, plain.with_faults(Faults.draw(9, seed=1, stuck_on=0.2, drift=0.1)),
+        replace(plain, state=np.zeros((9, 3), np.uint16), r_control_ohm=np.full(9, 1e8)),
+        replace(plain, lif=cells))]
     contents = {seed: unzipped(seed) for seed in seeds}
 
     def mutate(rng: random.Random, data: bytes) -> bytes:
@@ -458,6 +507,7 @@ def spike_files(folder: Path) -> Parser:
              npz(index=index, t_s=tick * DT_S), result.read_bytes()]
     contents = {seed: unzipped(seed) for seed in seeds if seed.startswith(b"PK")}
     paths = {False: folder / "fuzz.npy", True: folder / "fuzz.npz"}
+    opened = {zipped: File(path) for zipped, path in paths.items()}
 
     def mutate(rng: random.Random, data: bytes) -> bytes:
         if data not in contents:
@@ -479,9 +529,9 @@ def spike_files(folder: Path) -> Parser:
         return zipped(rng, files or {"x": b""})
 
     def parse(data: bytes) -> object:
-        path = paths[data.startswith(b"PK")]
-        path.write_bytes(data)
-        found = Spikes.load(path, dt_s=DT_S, width=6)
+        zipped = data.startswith(b"PK")
+        opened[zipped].write(data)
+        found = Spikes.load(paths[zipped], dt_s=DT_S, width=6)
         return found.ticks, found.width
 
     return Parser(seeds, mutate, parse, (InputError,))
@@ -514,14 +564,17 @@ def nir_graphs(folder: Path) -> Parser:
 
     ones = np.ones(4)
     lif = node("LIF", tau=ones * 1e-3, r=ones * 10, v_leak=ones * 0, v_threshold=ones)
-    graph = node("NIRGraph", nodes={
+    recurrent = node("NIRGraph", nodes={
         "in": node("Input", shape=np.array([3])), "w": node("Linear", weight=rng.normal(0.3, 0.4, (4, 3))),
         "lif": lif, "rec": node("Affine", weight=rng.normal(0, 0.1, (4, 4)), bias=ones * 0.01),
-        "wait": node("Delay", delay=ones * 1e-4), "scale": node("Scale", scale=ones),
-        "flat": node("Flatten", start_dim=np.array(0), end_dim=np.array(-1)), "last": lif,
         "out": node("Output", shape=np.array([4]))},
-        edges=[("in", "w"), ("w", "lif"), ("lif", "rec"), ("rec", "lif"), ("lif", "wait"),
-               ("wait", "scale"), ("scale", "flat"), ("flat", "last"), ("last", "out")])
+        edges=[("in", "w"), ("w", "lif"), ("lif", "rec"), ("rec", "lif"), ("lif", "out")])
+    chain = node("NIRGraph", nodes={
+        "in": node("Input", shape=np.array([4])), "wait": node("Delay", delay=ones * 1e-4),
+        "scale": node("Scale", scale=ones),
+        "flat": node("Flatten", start_dim=np.array(0), end_dim=np.array(-1)), "lif": lif,
+        "out": node("Output", shape=np.array([4]))},
+        edges=[("in", "wait"), ("wait", "scale"), ("scale", "flat"), ("flat", "lif"), ("lif", "out")])
     others = node("NIRGraph", nodes={
         "in": node("Input", shape=np.array([4])),
         "cuba": node("CubaLIF", tau_syn=ones * 2e-4, tau_mem=ones * 1e-3, r=ones * 10, v_leak=ones * 0,
@@ -545,13 +598,14 @@ def nir_graphs(folder: Path) -> Parser:
                         output=json.dumps({"neurons": [1], "labels": ["a"]}), info="{}",
                         mismatch_growth=np.ones(9), mismatch_gap=np.zeros(9), mismatch_rc=np.ones(9))},
         edges=[("input", "weights"), ("weights", "neurons"), ("neurons", "output")])
-    trees = [nir_tree({"version": "1", "node": root}) for root in (graph, others, plain, own)]
+    trees = [nir_tree({"version": "1", "node": root}) for root in
+             (recurrent, chain, others, plain, own)]
     contents = {zipped(random.Random(0), {"index.json": json.dumps(index).encode(), **files}):
                 (index, files) for index, files in trees}
 
     def mutate(rng: random.Random, data: bytes) -> bytes:
         index, files = contents[data]
-        index, files = copy.deepcopy(index), dict(files)
+        files = dict(files)
         if rng.random() < 0.5:
             name = rng.choice(list(files))
             files[name] = odd_npy(rng, files[name])
@@ -562,12 +616,14 @@ def nir_graphs(folder: Path) -> Parser:
     def parse(data: bytes) -> object:
         tree = hdf5.tree_of(data, "fuzz.nir", 2 * nir_file.LIMITS.bytes)
         root = nir_file.root_of(tree, "fuzz.nir")
+        width, slow = 3, False
         if not nir_memristor.holds_memristors(root):
-            simulate(Graph.of(root), np.ones((3, Graph.of(root).width), bool), 1e-4)
-        kinds = {each["type"] for each in root["nodes"].values()} & {"IF", "CubaLIF"}
-        if zlib.crc32(data) % 20 and kinds:
-            return None     # the slower ones, of which one in twenty
-        width = Graph.of(root).width if kinds else 3
+            graph = Graph.of(root)
+            width = graph.width
+            simulate(graph, np.ones((3, width), bool), 1e-4)
+            slow = any(layer.kind in ("IF", "CubaLIF") for layer in graph.layers.values())
+        if zlib.crc32(data) % 20 and slow:
+            return None     # of which one in twenty
         return Network.from_nir(root, dt_s=1e-4, sample=np.ones((3, width), bool),
                                 bits=4 if zlib.crc32(data) & 1 else 8)
 
@@ -653,14 +709,16 @@ def recordings(folder: Path) -> Parser:
     """`.ionrec` files; one in fifty of those that are whole is replayed."""
     rng = np.random.default_rng(3)
     path, seeds = folder / "fuzz.ionrec", []
-    for mode in ("lockstep", "free-running"):
+    whole = network(rng)
+    for mode, net in (("lockstep", whole), ("free-running", small(whole))):
         with Board.open(backend="golden", shape=SHAPE) as board:
             with board.record(path, overwrite=True):
-                board.load(network(rng))
-                board.run_many([Spikes(rng.random((12, 6)) < 0.4, DT_S)] * 2, seeds=[1, 2],
+                board.load(net)
+                board.run_many([Spikes(rng.random((5, 6)) < 0.4, DT_S)] * 2, seeds=[1, 2],
                                probes=[3], digests=True, mode=mode)
-                board.run(Spikes(rng.random((5, 6)) < 0.4, DT_S), reset=False)
+                board.run(Spikes(rng.random((3, 6)) < 0.4, DT_S), reset=False)
         seeds.append(path.read_bytes())
+    opened = File(path)
     contents = {}
     for seed in seeds:
         path.write_bytes(seed)
@@ -689,7 +747,7 @@ def recordings(folder: Path) -> Parser:
         return mutated(rng, whole) if rng.random() < 0.05 else whole
 
     def parse(data: bytes) -> object:
-        path.write_bytes(data)
+        opened.write(data)
         recording = Recording(path)
         turns = list(recording.turns())
         for found in recording.networks():
@@ -708,9 +766,10 @@ def devices(folder: Path) -> Parser:
     seeds = [Device.text(name).encode() for name in presets()]
     contents = {seed: json.loads(seed) for seed in seeds}
     path = folder / "fuzz.json"
+    opened = File(path)
 
     def parse(data: bytes) -> object:
-        path.write_bytes(data)
+        opened.write(data)
         device = Device.load(path)
         facts = {name: device_facts.origins(path), "threshold_V": device.threshold_V()} \
             if (name := device.name) else {}
@@ -725,9 +784,10 @@ def compact_devices(folder: Path) -> Parser:
              for name in compact_device.presets()]
     contents = {seed: json.loads(seed) for seed in seeds}
     path = folder / "fuzz.json"
+    opened = File(path)
 
     def parse(data: bytes) -> object:
-        path.write_bytes(data)
+        opened.write(data)
         return compact_device.CompactDevice.load(path)
 
     return Parser(seeds, lambda rng, data: json_bytes(rng, contents[data]), parse, (DeviceError,))
@@ -736,13 +796,15 @@ def compact_devices(folder: Path) -> Parser:
 def tables(folder: Path) -> Parser:
     """Measurements of a device."""
     lines = ["quantity,value,v_V,width_s,gap_s,ramp_V_per_s,peak_V,fraction,trial"]
-    for v, s in ((0.7, 0.02), (1.0, 0.004), (1.4, 0.001)):
-        lines += [f"latency_s,{s * (1 + k / 9):.6g},{v},1,,,,,{k}" for k in range(4)]
+    # Four of a kind are enough to tell one that is in another unit.
+    for v, s, trials in ((0.7, 0.02, 1), (1.0, 0.004, 4), (1.4, 0.001, 2)):
+        lines += [f"latency_s,{s * (1 + k / 9):.6g},{v},1,,,,,{k}" for k in range(trials)]
     lines += ["latency_s,,0.2,1,,,,,1", "relaxation_s,0.3,1,1,,,,0.5,1", "threshold_V,0.5,,,,1,,,1",
               "hold_V,0.2,,,,1,2,,1", "fires,1,1,1,,,,,1", "on_ohm,1e6,,,,,,,1", "off_ohm,1e12,,,,,,,1",
               "paired_latency_s,0.01,1,1,0.1,,,,1"]
     seeds = ["\n".join(lines).encode(), ("# said\n" + "\n".join(lines)).encode("utf-8-sig")]
     path = folder / "fuzz.csv"
+    opened = File(path)
 
     def mutate(rng: random.Random, data: bytes) -> bytes:
         if rng.random() < 0.3:
@@ -766,7 +828,7 @@ def tables(folder: Path) -> Parser:
         return text.getvalue().encode()
 
     def parse(data: bytes) -> object:
-        path.write_bytes(data)
+        opened.write(data)
         return [(group.name, group.typical) for group in measurements.load(path)]
 
     return Parser(seeds, mutate, parse, (InputError,))
@@ -876,10 +938,14 @@ class Slow(BaseException):
 
 
 class Watch:
-    """Ends an input that is still the same when CPU time has ticked twice."""
+    """Ends an input that is still the same when CPU time has ticked twice, and a run on demand."""
 
     def __init__(self) -> None:
         self.input = self._seen = -1
+        self.ended = False
+
+    def end(self, *_: object) -> None:
+        self.ended = True
 
     def __call__(self, *_: object) -> None:
         if self.input == self._seen >= 0:
@@ -915,7 +981,8 @@ def peak_kB() -> int:
 
 @dataclass
 class Tally:
-    """What became of a parser's inputs; ``slowest_s`` of the wall, ``grown_MB`` of peak memory."""
+    """What became of a parser's inputs; ``seconds`` and ``slowest_s`` of the wall, ``grown_MB`` of
+    peak memory."""
 
     parser: str
     inputs: int = 0
@@ -925,6 +992,7 @@ class Tally:
     slowest: int = 0
     grown_MB: float = 0.0
     seconds: float = 0.0
+    cpu_s: float = 0.0
     failures: dict[str, str] = field(default_factory=dict)
 
 
@@ -936,11 +1004,14 @@ def stretch(name: str, inputs: int, seed: int, folder: Path, only: int | None = 
     for data in parser.seeds:
         parser.parse(data)      # what the writers write is read
     watch.input = -1
+    gc.freeze()     # what is there by now stays
     peak_kB()
     peak = first_peak = peak_kB()
-    begun = time.perf_counter()
+    begun, begun_cpu = time.perf_counter(), time.process_time()
     rng = random.Random()
     for k in range(inputs) if only is None else [only]:
+        if watch.ended:
+            break
         rng.seed(f"{name} {seed} {k}")
         data = parser.mutate(rng, rng.choice(parser.seeds))
         started, failure = time.perf_counter(), ""
@@ -982,7 +1053,7 @@ def stretch(name: str, inputs: int, seed: int, folder: Path, only: int | None = 
         if k % 1000 == 0:
             progress(k)
     report.grown_MB = (peak - first_peak) / 1024
-    report.seconds = time.perf_counter() - begun
+    report.seconds, report.cpu_s = time.perf_counter() - begun, time.process_time() - begun_cpu
     return report
 
 
@@ -1003,6 +1074,8 @@ def guarded(names: list[str], inputs: int, seed: int, only: int | None = None,
                 share = 1 if len(names) == 1 else SPARSE.get(name, 1)
                 yield stretch(name, -(-inputs // share), seed, Path(folder), only, keep,
                               lambda done, name=name: progress(name, done))
+                if watch.ended:
+                    return
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
@@ -1025,6 +1098,8 @@ def main() -> int:
             print(f"\r{name} {done:,} ", end="", file=sys.stderr, flush=True)
 
     found = []
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, watch.end)
     if arguments.keep is not None:
         arguments.keep.mkdir(parents=True, exist_ok=True)
     for report in guarded(names, arguments.inputs, arguments.seed, arguments.only, arguments.keep,
@@ -1032,15 +1107,15 @@ def main() -> int:
         found.append(report)
         if not arguments.json:
             refused = ", ".join(f"{name} {n:,}" for name, n in report.refused.most_common())
-            print(f"{report.parser:<11}{report.inputs:>10,} inputs in {report.seconds:.0f} s: "
-                  f"{report.accepted:,} accepted; refused {refused or 'none'}; slowest "
+            print(f"{report.parser:<11}{report.inputs:>10,} inputs in {report.seconds:.0f} s, "
+                  f"{report.cpu_s:.0f} s of CPU: {report.accepted:,} accepted; refused {refused or 'none'}; slowest "
                   f"{report.slowest_s * 1e3:.1f} ms (input {report.slowest}); memory "
                   f"+{report.grown_MB:.0f} MB; {len(report.failures)} failures", flush=True)
             for failure in report.failures.values():
                 print(f"           {failure}")
     if arguments.json:
         print(json.dumps([asdict(report) for report in found], indent=2))
-    return int(any(report.failures for report in found))
+    return 1 if any(report.failures for report in found) else 130 if watch.ended else 0
 
 
 if __name__ == "__main__":

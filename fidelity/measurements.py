@@ -5,7 +5,10 @@ import math
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,12 +90,12 @@ class Group:
         """A number of its own."""
         return zlib.crc32(f"{self.quantity} {sorted(self.conditions.items())}".encode())
 
-    @property
+    @cached_property
     def typical(self) -> float:
         """The median; for what mostly does not happen, the time that it had."""
-        there = self.values[~np.isnan(self.values)]
+        there = [value for value in self.values.tolist() if not math.isnan(value)]
         if 2 * len(there) >= len(self.values) and self.quantity != "fires":
-            return float(np.median(there))
+            return median(there)
         return self.conditions["width_s"]
 
     @property
@@ -233,13 +236,14 @@ def _value(line: int, quantity: str, text: str, conditions: dict[str, float]) ->
 def _check(groups: list[Group]) -> None:
     """What only shows beside other values."""
     for group in groups:
-        there = ~np.isnan(group.values)
-        if group.quantity == "fires" or there.sum() < 4:
+        there = [(value, line) for value, line in zip(group.values.tolist(), group.lines, strict=True)
+                 if not math.isnan(value)]
+        if group.quantity == "fires" or len(there) < 4:
             continue
-        middle = float(np.median(group.values[there]))
-        k = int(np.nanargmax(group.values))
-        if group.values[k] > _ANOTHER_UNIT * middle:
-            raise InputError(f"line {group.lines[k]}: {group.quantity} = {group.values[k]:g}, but "
+        middle = median(value for value, _ in there)
+        largest, line = max(there, key=itemgetter(0))
+        if largest > _ANOTHER_UNIT * middle:
+            raise InputError(f"line {line}: {group.quantity} = {largest:g}, but "
                              f"the others under the same conditions are about {middle:.3g}; is it "
                              f"in another unit?")
     latency = sorted((g for g in groups if g.quantity == "latency_s"),

@@ -67,14 +67,13 @@ def read(path: Path) -> Iterator[Block]:
         at = _begin(path, file.read(_FILE.size))
         number = 0
         while head := file.read(_HEAD.size + _CRC.size):
-            where = f"{path}: damaged: block {number}, at byte {at}"
             if len(head) < _HEAD.size + _CRC.size:
                 return
             kind, found, length = _HEAD.unpack_from(head)
             if zlib.crc32(head[:_HEAD.size]) != _CRC.unpack_from(head, _HEAD.size)[0]:
-                raise InputError(f"{where}: wrong checksum of its head")
+                raise _damaged(path, number, at, "wrong checksum of its head")
             if found != number or length > MOST_BYTES:
-                raise InputError(f"{where}: its head says block {found} of {length} bytes")
+                raise _damaged(path, number, at, f"its head says block {found} of {length} bytes")
             end = at + len(head) + length + _CRC.size
             if end > size:
                 return
@@ -83,9 +82,13 @@ def read(path: Path) -> Iterator[Block]:
                 return
             payload = rest[:length]
             if zlib.crc32(payload, zlib.crc32(head)) != _CRC.unpack_from(rest, length)[0]:
-                raise InputError(f"{where}: wrong checksum of its {length} bytes")
+                raise _damaged(path, number, at, f"wrong checksum of its {length} bytes")
             yield Block(at, number, kind, payload)
             at, number = end, number + 1
+
+
+def _damaged(path: Path, number: int, at: int, why: str) -> InputError:
+    return InputError(f"{path}: damaged: block {number}, at byte {at}: {why}")
 
 
 def _begin(path: Path, start: bytes) -> int:

@@ -112,7 +112,7 @@ def map_lif(graph: Graph, run: FloatRun, dt_s: float, *, reset: Reset = "zero",
     try:
         made = settings(own, sums, largest, beta, reset)
     except InputError as error:
-        raise InputError(f"LIF with tau {dt_s / (1 - beta):.3g} s in steps of {dt_s:.3g} s: {error}"
+        raise InputError(f"LIF with tau {_tau_s(beta, dt_s):.3g} s in steps of {dt_s:.3g} s: {error}"
                          if betas else str(error)) from None
     warnings += _beyond(own, sums, made, reset)
     levels = {**made.levels, **{name: _threshold_levels(
@@ -151,7 +151,7 @@ def map_lif(graph: Graph, run: FloatRun, dt_s: float, *, reset: Reset = "zero",
         lines.append(line)
         given = sum(projection.weights.astype(np.int64) for projection in line)
         vanished[c.target] += int(np.count_nonzero(c.weights) - np.count_nonzero(given))
-        quantised.append(replace(c, weights=given / (step * gains[c.target] * _of_current(target))))
+        quantised.append(replace(c, weights=given / _steps(target, gains[c.target], step)))
     bias = {name: np.round(graph.bias[name] * gains[name] * _of_current(layer) * levels[name])
             .astype(np.int64) if name in sums else np.zeros(layer.size, np.int64)
             for name, layer in graph.layers.items()}
@@ -172,7 +172,7 @@ def map_lif(graph: Graph, run: FloatRun, dt_s: float, *, reset: Reset = "zero",
         {name: (float(b.min()), float(b.max())) for name, b in betas.items()}, clipped, vanished,
         {name: levels[name] / coarse[name] for name in graph.layers}, bits,
         replace(graph, connections=tuple(quantised),
-                bias={name: bias[name] / (levels[name] * gains[name] * _of_current(layer))
+                bias={name: bias[name] / _steps(layer, gains[name], levels[name])
                       if name in sums else graph.bias[name] for name, layer in graph.layers.items()}),
         relays, tuple(warnings))
 
@@ -182,6 +182,12 @@ def _of_current(layer: Layer) -> Array | float:
     if layer.kind != "CubaLIF":
         return 1.0
     return np.where(layer.parameters["w_in"] == 0, 1.0, layer.parameters["w_in"])
+
+
+def _steps(layer: Layer, gains: Array, levels: Array) -> Array:
+    """Steps of the core's weights for each unit of the graph's; 1 where r makes all of them nothing."""
+    found = levels * gains * _of_current(layer)
+    return np.where(found == 0, 1.0, found)
 
 
 def _check_kinds(layers: list[Layer]) -> None:
@@ -214,10 +220,15 @@ def _one_beta(betas: dict[str, Array], dt_s: float, warnings: list[str]) -> floa
     every = np.concatenate(list(betas.values()))
     beta = max(0.0, float(np.median(every)))
     if np.ptp(every) > _SAME:
-        slow, fast = (dt_s / max(1 - each, 1e-12) for each in (every.max(), every.min()))
+        slow, fast = (_tau_s(float(each), dt_s) for each in (every.max(), every.min()))
         warnings.append(f"taus are {fast:.3g} to {slow:.3g} s; a core has one leak, here of the "
-                        f"median, {dt_s / (1 - beta):.3g} s")
+                        f"median, {_tau_s(beta, dt_s):.3g} s")
     return beta
+
+
+def _tau_s(beta: float, dt_s: float) -> float:
+    # A membrane that leaks less than a float can say keeps all: beta is 1.
+    return dt_s / max(1 - beta, np.finfo(float).epsneg)
 
 
 def _taps(layer: Layer, c: Connection, gains: Array, dt_s: float) -> list[Array]:

@@ -5,6 +5,7 @@ import tokenize
 import warnings
 import zipfile
 import zlib
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -28,13 +29,10 @@ def read(data: bytes) -> NDArray[Any]:
     ValueError
         For what is no such file, holds Python objects, or less than its header says.
     """
-    file = io.BytesIO(data)
+    header = 10 if data[6:7] == b"\x01" else 12     # its length has two bytes, from version 2 four
+    begin = header + int.from_bytes(data[8:header], "little")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")     # headers of Python 2
-            header = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[
-                npy.read_magic(file)]
-            shape, by_columns, dtype = header(file, max_header_size=_HEADER)
+        shape, by_columns, dtype = _header(data[:begin])
     except _SURPRISES as error:
         raise ValueError(f"no array: {_first_line(error)}") from None
     if dtype.hasobject:
@@ -44,15 +42,25 @@ def read(data: bytes) -> NDArray[Any]:
     count = 1
     for size in shape:
         count *= size
-    there = len(data) - file.tell()
+    there = len(data) - begin
     if count * dtype.itemsize > there:
         raise ValueError(f"{count} numbers of {dtype.itemsize} bytes are promised, {there} bytes "
                          f"are there")
     try:
-        flat = np.frombuffer(data, dtype, count, file.tell())
+        flat = np.frombuffer(data, dtype, count, begin)
         return flat.reshape(shape, order="F" if by_columns else "C").copy()
     except (ValueError, TypeError) as error:
         raise ValueError(f"no array: {_first_line(error)}") from None
+
+
+@lru_cache(256)     # files of one network or graph have few headers, of which Python is compiled
+def _header(data: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    file = io.BytesIO(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")     # headers of Python 2
+        reader = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[
+            npy.read_magic(file)]
+        return reader(file, max_header_size=_HEADER)
 
 
 def unzip(data: bytes, most: int) -> dict[str, bytes]:

@@ -93,7 +93,8 @@ def replay(recording: Recording, board: Board, *, opener: Opener | None = None,
             done.uncompared = reason
             break
         _check(recording, turn)
-        answers = board.told(_commands(turn, recording), restart=turn.restart,
+        # All of them are looked at before the first is sent.
+        answers = board.told(list(_commands(turn, recording)), restart=turn.restart,
                              expected=turn.ticks, progress=on)
         done.divergence = _first(recording, turn, answers, f"on {_against(board)}")
         if done.divergence is not None and done.divergence.field == "digest" and opener:
@@ -152,8 +153,13 @@ def _commands(turn: Turn, recording: Recording) -> Iterator[bytes]:
             after = max(tick, tick + ahead)
         else:
             after = tick
-        if not turn.ended and after > limit:
-            break
+        if after > limit:
+            if not turn.ended:
+                break
+            # A stamp takes four bytes and reaches 32,767 ticks ahead.
+            raise InputError(f"{recording.path}: what was recorded does not fit together: run "
+                             f"{turn.number} has commands up to tick {after}, answers up to tick "
+                             f"{limit}")
         if op == wire.Op.CLEAR and record[1] & 1:
             after = 0
         if op == wire.Op.WRITE and int.from_bytes(record[1:4], "little") == _CONTROL and record[4]:

@@ -2,6 +2,7 @@
 
 import time
 
+from ionspike.host.errors import BoardError
 from ionspike.host.hello import Hello
 from ionspike.sim.interpreter import Interpreter
 from ionspike.sim.link import BoardLink
@@ -90,7 +91,11 @@ class GoldenPort:
         if not self.interpreter.busy:
             self.interpreter.feed(self.link.read())
         if self.interpreter.busy and self.link.backlog < _BACKLOG:
-            self.link.write(self.interpreter.run(_SLICE_TICKS))
+            try:
+                self.link.write(self.interpreter.run(_SLICE_TICKS))
+            except ValueError as error:
+                self.interpreter.restart()
+                raise BoardError(f"the golden model cannot run what was written to it: {error}") from error
         self._out += self.link.take()
 
     def _resend(self) -> None:

@@ -113,7 +113,6 @@ class BoardMemory:
         return self._model
 
     def _build(self, lfsr: int) -> Model:
-        self._stale = False
         registers = {name: self.registers[name] for name in _CONSTANTS}
         registers["groups_used"] = min(registers["groups_used"], self.shape.groups)
         count = registers["groups_used"] * self.shape.lanes
@@ -127,7 +126,9 @@ class BoardMemory:
                 np.uint32)[:count],
             feedback=memory[Space.FEEDBACK].copy(),
             noise=memory[Space.AUX][:fmt.NOISE_ENTRIES].copy())
-        return Model(image, np.array([lfsr], np.uint64))
+        model = Model(image, np.array([lfsr], np.uint64))
+        self._stale = False
+        return model
 
     def _all_state(self) -> NDArray[np.uint16]:
         """State of all neurons, those that no tick updates too."""

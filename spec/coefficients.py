@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ionspike.spec import formats as fmt
 from ionspike.spec.device import Device, DeviceError
@@ -131,7 +132,11 @@ def feedback(device: Device, dt_s: float) -> tuple[float, ...]:
     for e, the threshold voltage at a residue of 0.1, and F(0) = 0.85 - gap. Where a filament bridges
     the gap within the tick, F ends there. For short ticks h is ``1 / (alpha + gap)``.
     """
-    rate, alpha = device.rate_per_s, device.alpha_eff
+    return _feedback(device.rate_per_s, device.alpha_eff, dt_s)
+
+
+@lru_cache(256)     # the slowest of all coefficients, and devices mostly differ in others
+def _feedback(rate: float, alpha: float, dt_s: float) -> tuple[float, ...]:
     decay, loss = math.exp(-rate * dt_s), -math.expm1(-rate * dt_s)
     drive = rate * (1 + alpha - _THRESHOLD_RESIDUE) ** 2 / 4     # mu e
     step = dt_s / _SUBSTEPS

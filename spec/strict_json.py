@@ -6,6 +6,8 @@ from typing import Any, NoReturn
 
 __all__ = ["parse", "shown"]
 
+_WRITER = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
+
 
 def parse(text: str | bytes) -> dict[str, Any]:
     """The object that a text holds.
@@ -19,7 +21,7 @@ def parse(text: str | bytes) -> dict[str, Any]:
     try:
         found = json.loads(text, parse_constant=_refuse)
         # Numbers beyond floats and halves of characters come through the parser, but not back.
-        json.dumps(found, allow_nan=False, ensure_ascii=False).encode()
+        _WRITER.encode(found).encode()
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(found, dict):

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from typing import Literal
 
 from ionspike.spec.shape import CoreShape
@@ -275,6 +276,7 @@ def pack_hello(values: Mapping[str, int]) -> bytes:
     return b"".join(values[name].to_bytes(size, "little") for name, size in HELLO)
 
 
+@cache
 def digest(shape: CoreShape | None = None, minor: int = PROTOCOL[1]) -> int:
     """32-bit digest of this contract (without a shape), so that two sides can tell they agree; or
     of what it was in an earlier minor version, from 1 on."""

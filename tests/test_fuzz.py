@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from conftest import require_package
 from nets import DT_S, SHAPE, network
+from nirs import DT_S as NIR_DT_S
+from nirs import chain, lif, linear, spikes
 
 from ionspike.boards import flash
 from ionspike.boards.errors import BuildError
@@ -25,6 +27,7 @@ from ionspike.host.decoder import Segment
 from ionspike.host.errors import InputError, NoBoardError
 from ionspike.host.link import Link
 from ionspike.host.network import Network
+from ionspike.host.nir_import import imported
 from ionspike.host.spikes import Spikes
 from ionspike.sim.compact_device import CompactDevice
 from ionspike.sim.golden import GoldenPort
@@ -72,6 +75,32 @@ def test_a_fork_reads_hdf5_as_a_process_of_its_own_does(tmp_path):
         assert _unzipped(forked.stdout) == _unzipped(alone.stdout)
         answers.add(alone.stdout[:200])
     assert len(answers) > 1
+
+
+def test_zips_are_what_the_library_writes():
+    files = {"header.json": b"{}", "a.npy": npy_bytes(np.arange(9)), "empty": b""}
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
+    assert FUZZ["stored"](list(files.items())) == content.getvalue()
+
+
+def test_a_run_can_be_ended(monkeypatch):
+    watch = FUZZ["watch"]
+
+    def make(folder):
+        parser, calls = FUZZ["frames"](folder), itertools.count()
+
+        def parse(data):
+            watch.ended = next(calls) == len(parser.seeds) + 9
+            return parser.parse(data)
+        return replace(parser, parse=parse)
+
+    monkeypatch.setitem(FUZZ["PARSERS"], "frames", make)
+    monkeypatch.setattr(watch, "ended", False)
+    report, = FUZZ["guarded"](["frames", "spikes"], 1000, 1)
+    assert (report.parser, report.inputs) == ("frames", 10)
 
 
 def _unzipped(data):
@@ -267,6 +296,20 @@ def test_boards_that_cannot_be_are_refused(changes, message):
     port.link.hello = replace(port.link.hello, **changes)
     with pytest.raises(NoBoardError, match=message):
         Board(Link(port), backend="golden", where="test", timeout_s=0.3)
+
+
+def test_nir_neurons_that_hear_nothing_never_fire():
+    """r of 0 makes nothing of any weight, and nothing can be told of one."""
+    resistance = np.array([0.0, 10.0, 0.0, 10.0])
+    found = imported(chain(linear(4, 8), lif(4, r=resistance)), dt_s=NIR_DT_S, sample=spikes())
+    weights, = (c.weights for c in found.mapped.graph.connections)
+    assert not weights[:, resistance == 0].any() and weights[:, resistance > 0].any()
+    assert not found.network.projections[0].weights[:, resistance == 0].any()
+
+
+def test_nir_membranes_that_leak_less_than_a_float_can_say_are_refused():
+    with pytest.raises(InputError, match=r"LIF with tau 9.01e\+11 s in steps of 0.0001 s: beta must be"):
+        imported(chain(linear(4, 8), lif(4, tau=np.full(4, 1e165))), dt_s=NIR_DT_S, sample=spikes())
 
 
 def test_a_board_that_ticked_on_for_long_costs_no_memory():

@@ -13,7 +13,7 @@ from ionspike import Board
 from ionspike.host.cases import random_case
 from ionspike.host.cli import main
 from ionspike.host.decoder import Segment
-from ionspike.host.errors import InputError
+from ionspike.host.errors import BoardError, InputError
 from ionspike.host.jitter import jittered
 from ionspike.host.link import Link
 from ionspike.host.recorder import Kind
@@ -257,6 +257,34 @@ def test_answers_that_do_not_fit_are_named(tmp_path):
                                                    lists=[b"\xfd\xff"]))
     with pytest.raises(InputError, match="a.ionrec: .* run 0: the board says neuron 253 fired"):
         again(recording)
+
+
+def test_commands_that_nobody_answered_are_not_run(tmp_path):
+    """One stamp would be ten seconds of the golden model."""
+    recording, _ = record(tmp_path / "a.ionrec", golden(), spikes(50))
+    turns = list(recording.turns())
+    far = bytes([wire.Op.EVENTS, 0x20, 0x7F, 3, 0xFF])
+    turns[-1] = replace(turns[-1], commands=[*turns[-1].commands, far])
+    recording.turns = lambda: iter(turns)
+    with golden() as board:
+        with pytest.raises(InputError, match="a.ionrec: .* run 0 has commands up to tick 32545, "
+                                             "answers up to tick 50"):
+            replay(recording, board)
+        assert board.registers()["tick_low"] == 0
+
+
+def test_memories_that_no_compiler_makes_are_named(tmp_path):
+    recording, _ = record(tmp_path / "a.ionrec", golden(), spikes(50))
+    turns = list(recording.turns())
+    # A row of weights that goes on beyond the last group of neurons.
+    at = wire.address(wire.Space.FANOUT).to_bytes(3, "little")
+    beyond = bytes([wire.Op.WRITE]) + at + b"\x02" + b"\xff" * 4
+    turns[0] = replace(turns[0], commands=[*turns[0].commands, beyond])
+    recording.turns = lambda: iter(turns)
+    for _ in range(2):
+        with pytest.raises(BoardError, match="golden model cannot run what was written to it: fan-out "
+                                             "of source 0: words "):
+            again(recording)
 
 
 # --------------------------------------------------------------------------------------- command --
