@@ -16,7 +16,7 @@ __all__ = ["Constants", "Native", "available"]
 
 _SOURCE = Path(__file__).with_name("unroll.cpp")
 # What a processor does not raise and nobody reads is not kept: without it, no loop is vectorised.
-_FLAGS = ["-std=c++17", "-O3", "-march=native", "-mprefer-vector-width=512", "-fno-math-errno", "-fno-trapping-math",
+_FLAGS = ["-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math",
           "-shared", "-fPIC", "-DNDEBUG", "-w"]
 _SECONDS = 300
 

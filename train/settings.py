@@ -109,12 +109,15 @@ class Settings:
 
     @property
     def frame(self) -> Frame:
-        return Frame(self.ticks, self.bin_s, self.group, self.first, self.levels)
+        return Frame(**self._of(Frame))
 
     @property
     def augmentation(self) -> Augmentation:
-        return Augmentation(self.shift, self.stretch, self.time_stretch, self.late, self.drop,
-                            self.thin, self.blend)
+        return Augmentation(**self._of(Augmentation))
+
+    def _of(self, part: type) -> dict[str, Any]:
+        """The settings that are fields of this class too, by the same names."""
+        return {field.name: getattr(self, field.name) for field in fields(part)}
 
     @property
     def memristor(self) -> Device:

@@ -40,9 +40,7 @@ class Unroll(torch.autograd.Function):
             and available()
         if ctx.native:
             seed = 0 if generator is None else int(torch.randint(1 << 62, (), generator=generator))
-            d, spikes, *parts = steps.native.forward(
-                drive.detach(), kg.detach(), growth.detach(), limit, table, rest, seed,
-                None if weights is None else weights.detach())
+            d, spikes, *parts = steps.native.forward(drive, kg, growth, limit, table, rest, seed, weights)
             ctx.save_for_backward(d, spikes, *parts, kg, growth, weights)
             return spikes
         ticks, *shape = drive.shape
@@ -67,11 +65,8 @@ class Unroll(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, d_spikes: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.native:
-            *saved, weights = ctx.saved_tensors
-            own = None if weights is None else weights.detach()
-            out, d_kg, d_growth, d_own = ctx.steps.native.backward(
-                d_spikes, *(a.detach() for a in saved), own)
-            return out, d_kg, d_growth, None, None, None, None, None, d_own, None
+            out, d_kg, d_growth, d_weights = ctx.steps.native.backward(d_spikes, *ctx.saved_tensors)
+            return out, d_kg, d_growth, None, None, None, None, None, d_weights, None
         d, spikes, kg, growth, weights = ctx.saved_tensors
         n, g, d_growth, d_kg = (torch.zeros_like(d[0]) for _ in range(4))
         back = d_spikes[-1]
