@@ -24,7 +24,7 @@ import ionspike.spec
 from ionspike.hdl.yosys import YosysError, run_script
 from ionspike.sim import cache
 
-__all__ = ["CompileError", "build", "build_source", "find_compiler"]
+__all__ = ["CompileError", "build", "build_source", "cached", "compiler_version", "find_compiler"]
 
 _PORTS = {"clk": "input", "rst": "input", "uart_rx": "input", "uart_tx": "output"}
 
@@ -91,7 +91,7 @@ def build(top: Any, *, identity: str | None = None,
         _translate(text, folder, progress)
         _compile(compiler, _FLAGS, folder, progress)
 
-    return _cached(key, make)
+    return cached("models", key, make)
 
 
 def build_source(text: str, *, progress: Callable[[str], None] | None = None) -> Path:
@@ -104,17 +104,23 @@ def build_source(text: str, *, progress: Callable[[str], None] | None = None) ->
         (folder / "top.cpp").write_text(text)
         _compile(compiler, _NETLIST_FLAGS, folder, progress or (lambda stage: None))
 
-    return _cached(key, make)
+    return cached("models", key, make)
 
 
-def _cached(key: str, make: Callable[[Path], None]) -> Path:
-    models = cache.folder("models")
-    library = models / f"{key[:32]}.so"
-    with cache.locked(models / f"{key[:32]}.lock"):
+def cached(kind: str, key: str, make: Callable[[Path], None]) -> Path:
+    """Library of this key from the cache of one kind, where ``make`` leaves ``model.so`` in the folder
+    that it is given, if there is none or a damaged one."""
+    libraries = cache.folder(kind)
+    library = libraries / f"{key[:32]}.so"
+    with cache.locked(libraries / f"{key[:32]}.lock"):
         if not _intact(library):
-            with tempfile.TemporaryDirectory(dir=models, prefix="part-") as folder:
-                make(Path(folder))
-                os.replace(Path(folder, "model.so"), library)
+            with tempfile.TemporaryDirectory(dir=libraries, prefix="part-") as folder:
+                made = Path(folder, "model.so")
+                make(made.parent)
+                # The loader ignores what follows the library, and a torn file cannot carry the right digest.
+                data = made.read_bytes()
+                made.write_bytes(data + hashlib.sha256(data).digest())
+                os.replace(made, library)
     return library
 
 
@@ -176,9 +182,6 @@ def _compile(compiler: list[str], flags: list[str], folder: Path,
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise CompileError(f"{shlex.join(compiler)} failed: {done.stderr[-1000:].strip()}")
-    # The loader ignores what follows the library, and a torn file cannot carry the right digest.
-    data = output.read_bytes()
-    output.write_bytes(data + hashlib.sha256(data).digest())
 
 
 def _signals(source: str) -> str:

@@ -2,7 +2,6 @@
 
 import ctypes
 import subprocess
-import tempfile
 from functools import cache as once
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ionspike.sim import cache
-from ionspike.sim.compile import CompileError, compiler_version, find_compiler
+from ionspike.sim.compile import CompileError, cached, compiler_version, find_compiler
 
 __all__ = ["Constants", "Native", "available"]
 
@@ -49,17 +48,15 @@ def _library() -> ctypes.CDLL | None:
         compiler = [word for word in find_compiler() if word != "-mcpu=baseline"]
         key = cache.digest(_SOURCE.read_text(), *_FLAGS, *compiler, compiler_version(compiler),
                            _processor())
-        path = cache.folder("train") / f"{key[:32]}.so"
-        with cache.locked(path.with_suffix(".lock")):
-            if not path.exists():
-                with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-                    made = Path(folder, path.name)
-                    subprocess.run([*compiler, *_FLAGS, "-o", str(made), str(_SOURCE)], check=True,
-                                   capture_output=True, timeout=_SECONDS)
-                    made.replace(path)
+        path = cached("train", key, lambda folder: _compile(compiler, folder))
         return ctypes.CDLL(str(path))
     except (CompileError, OSError, subprocess.SubprocessError):
         return None
+
+
+def _compile(compiler: list[str], folder: Path) -> None:
+    subprocess.run([*compiler, *_FLAGS, "-o", str(folder / "model.so"), str(_SOURCE)], check=True,
+                   capture_output=True, timeout=_SECONDS)
 
 
 def available() -> bool:
