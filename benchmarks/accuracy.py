@@ -90,7 +90,8 @@ def of(network):
             "cost": vars(cost(network, raster[:COST_ITEMS], lfsr)), "data_digest": events.digest,
             "items": {"training": len(chosen), "validation": len(validation)},
             "held_out": said["held_out"], "classes": len(events.classes), "inputs": network.inputs,
-            "neurons": network.neurons, "synapses": network.synapses, "settings": said["settings"],
+            "neurons": network.neurons, "synapses": network.synapses,
+            "votes": 0 if network.votes is None else int(np.count_nonzero(network.votes)), "settings": said["settings"],
             "versions": {"ionspike": version("ionspike"), **said["versions"]}}
 
 
@@ -121,8 +122,9 @@ def _row(variant, rows):
     chips = [np.mean(r["chips"]) for r in rows if "chips" in r]
     sops, joule = (np.mean([r["cost"][key] for r in rows]) for key in ("sops", "chip_J"))
     r = rows[0]
+    votes = f", {r['votes']:,} votes" if r.get("votes") else ""
     return (f"| {name} | {', '.join(str(r['seed']) for r in rows)}; {r['epochs']} | {r['inputs']} inputs, "
-            f"{r['neurons']} neurons, {r['synapses']:,} weights | {_share([r['float'] for r in rows])} | "
+            f"{r['neurons']} neurons, {r['synapses']:,} weights{votes} | {_share([r['float'] for r in rows])} | "
             f"{_share(exact)} | {_share(chips) if chips else '-'} | {sops:,.0f} | {joule * 1e9:.3g} nJ |")
 
 

@@ -458,7 +458,7 @@ def networks(folder: Path) -> Parser:
     seeds = [ionfile.dump(each) for each in (
         whole, plain.with_faults(Faults.draw(9, seed=1, stuck_on=0.2, drift=0.1)),
         replace(plain, state=np.zeros((9, 3), np.uint16), r_control_ohm=np.full(9, 1e8)),
-        replace(plain, lif=cells))]
+        replace(plain, lif=cells, votes=np.arange(-4, 5, dtype=np.int8).reshape(3, 3)))]
     contents = {seed: unzipped(seed) for seed in seeds}
 
     def mutate(rng: random.Random, data: bytes) -> bytes:
@@ -595,7 +595,7 @@ def nir_graphs(folder: Path) -> Parser:
                         metadata={"block": np.array([0, 0, 6, 9])}),
         "neurons": node("Memristor1M1T1R", device=json.dumps(asdict(memristors.device)),
                         dt_s=np.array(DT_S), scale_V=np.array(memristors.scale_V),
-                        output=json.dumps({"neurons": [1], "labels": ["a"]}), info="{}",
+                        output=json.dumps({"neurons": [1], "labels": ["a"]}), info="{}", votes=np.array([[3]], np.int8),
                         mismatch_growth=np.ones(9), mismatch_gap=np.zeros(9), mismatch_rc=np.ones(9))},
         edges=[("input", "weights"), ("weights", "neurons"), ("neurons", "output")])
     trees = [nir_tree({"version": "1", "node": root}) for root in

@@ -284,8 +284,8 @@ class Board:
             "mode": mode, "link": dict(self._session.link.counters),
             "is_hardware": self.is_hardware, "backend": self.backend, "board": self.name,
             "versions": self.versions, "image_digest": compiled.image.digest(),
-            "build": self.build, "outputs": network.outputs, "labels": network.labels,
-            "network": network, "jitter": jitter}
+            "build": self.build, "outputs": network.outputs, "network": network,
+            "jitter": jitter}
         results = []
         for spikes, seed, begin, (segment, wall_s) in zip(items, drawn, begins, ended, strict=True):
             try:

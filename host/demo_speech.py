@@ -51,27 +51,27 @@ class Heard:
 
     Parameters
     ----------
-    classes : names, in the order of their outputs.
-    counts : spikes of the outputs of each.
+    classes : names.
+    scores : of each; see :attr:`Result.scores`.
     equal : whether every spike, final state word and LFSR are the golden model's.
     """
 
     result: Result
     classes: tuple[str, ...]
-    counts: NDArray[np.int64]
+    scores: NDArray[np.int64]
     equal: bool
 
     @property
     def answer(self) -> int | None:
-        """The class whose outputs fired most, the first of several; None where none did."""
-        return self.result.answer if self.counts.any() else None
+        """The class with the highest score, the first of several; None where no output fired."""
+        return self.result.answer if self.result.output_counts.any() else None
 
     @property
     def tied(self) -> list[int]:
-        """Classes whose outputs fired as often as the answer's."""
+        """Classes with the answer's score."""
         if self.answer is None:
             return []
-        most = np.flatnonzero(self.counts == self.counts[self.answer])
+        most = np.flatnonzero(self.scores == self.scores[self.answer])
         return [int(k) for k in most if k != self.answer]
 
 
@@ -118,10 +118,7 @@ def run(board: Board, network: Network, sounding: Sounding, *, seed: int) -> Hea
     """From rest, and the same on the golden model."""
     compiled = board.load(network)
     result = board.run(sounding.inputs, seed=seed)
-    classes = tuple(dict.fromkeys(network.labels))
-    counts = np.zeros(len(classes), np.int64)
-    np.add.at(counts, [classes.index(label) for label in network.labels], result.output_counts)
-    return Heard(result, classes, counts,
+    return Heard(result, network.classes, result.scores,
                  not different(compiled, [sounding.inputs], [seed], [result]))
 
 

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "VERSION", "dump", "load", "load_bytes", "save"]
 
-FORMAT, VERSION = "ionspike network", 3
-#: Version 1 knew no faults, version 2 no LIF neurons.
-_READS = (1, 2, 3)
+FORMAT, VERSION = "ionspike network", 4
+#: Version 1 knew no faults, version 2 no LIF neurons, version 3 no votes.
+_READS = (1, 2, 3, 4)
 _HEADER = "header.json"
 #: More than the largest core can hold, many times over; what claims more is no network.
 _MOST_BYTES = 1 << 28
@@ -61,7 +61,7 @@ def dump(network: "Network") -> bytes:
         For metadata that JSON does not hold.
     """
     arrays: dict[str, NDArray[Any]] = {"outputs": network.outputs}
-    for name in ("r_control_ohm", "state"):
+    for name in ("r_control_ohm", "state", "votes"):
         if (value := getattr(network, name)) is not None:
             arrays[name] = value
     if network.mismatch is not None:
@@ -145,7 +145,7 @@ def load_bytes(content: bytes, where: str) -> "Network":
             neurons=header["neurons"], projections=projections, scale_V=header["scale_V"],
             r_control_ohm=arrays.get("r_control_ohm"), mismatch=mismatch,
             outputs=arrays["outputs"], labels=tuple(header["labels"]),
-            state=arrays.get("state"), metadata=header["metadata"], faults=faults, lif=lif)
+            state=arrays.get("state"), votes=arrays.get("votes"), metadata=header["metadata"], faults=faults, lif=lif)
     except (InputError, DeviceError) as error:
         raise InputError(f"{where}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -81,7 +81,9 @@ class Network:
     faults : what has become of them, see :meth:`with_faults`.
     lif : of a network whose neurons are no devices, but LIF neurons: docs/nir.md.
     outputs : indices of the neurons whose spikes are the answer; without it, all.
-    labels : names of the outputs.
+    labels : names of the outputs, or with votes of their columns. Outputs of one name are one class.
+    votes : int8 ``[outputs, labels]``, what a spike of each output adds to the score of each label, on
+        the host; without it, 1 to its own.
     state : uint16 ``[neurons, 3]``, the state a run begins from, see ``wire.STATE``.
     metadata : anything JSON holds: where the network comes from, training figures.
 
@@ -101,6 +103,7 @@ class Network:
     mismatch: Mismatch | None = None
     outputs: NDArray[np.int64] = field(default=None)  # type: ignore[arg-type]
     labels: tuple[str, ...] = ()
+    votes: NDArray[np.int8] | None = None
     state: NDArray[np.uint16] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     faults: Faults | None = None
@@ -156,13 +159,24 @@ class Network:
                 or not isinstance(self.metadata.get("clipped_weights", 0), (int, np.integer)):
             raise InputError(f"metadata must be a dict, clipped_weights a number in it, not "
                              f"{shown(self.metadata)}")
-        if self.labels and len(self.labels) != len(outputs):
+        if self.votes is not None:
+            put("votes", self._votes(np.asarray(self.votes)))
+        elif self.labels and len(self.labels) != len(outputs):
             raise InputError(f"{len(self.labels)} labels for {len(outputs)} outputs")
         if self.state is not None:
             state = np.asarray(self.state)
             if state.dtype != np.uint16 or state.shape != (self.neurons, 3):
                 raise InputError(f"state must be uint16 [{self.neurons}, 3], not {state.dtype} "
                                  f"{list(state.shape)}")
+
+    def _votes(self, votes: NDArray[Any]) -> NDArray[np.int8]:
+        if votes.shape != (len(self.outputs), len(self.labels)) or votes.dtype.kind not in "iu" \
+                or ((votes < -128) | (votes > 127)).any():
+            raise InputError(f"votes must be integers from -128 to 127, {len(self.outputs)} outputs by "
+                             f"{len(self.labels)} labels, not {votes.dtype} {list(votes.shape)}")
+        if not self.labels or len(set(self.labels)) < len(self.labels):
+            raise InputError("votes need labels, each another")
+        return votes.astype(np.int8)
 
     def _check(self, k: int, projection: Projection) -> None:
         weights = projection.weights
@@ -197,6 +211,20 @@ class Network:
     def step_s(self) -> float:
         """Seconds per step of the inputs."""
         return self.dt_s * self.ticks_per_step
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order in which they first appear among the labels."""
+        return tuple(dict.fromkeys(self.labels))
+
+    def scores(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """``[..., classes]`` of the outputs' spikes ``[..., outputs]``: what they voted, or without votes
+        how many each class's outputs fired. Without labels, each output is a class."""
+        if self.votes is not None:
+            return counts @ self.votes.astype(np.int64)
+        if not self.labels:
+            return counts
+        return counts @ np.array([[label == name for name in self.classes] for label in self.labels], np.int64)
 
     @property
     def synapses(self) -> int:

@@ -75,7 +75,7 @@ def _node(nir: Any, network: Network) -> Any:
         "dt_s": float(network.dt_s), "scale_V": float(network.scale_V),
         "output": json.dumps({"neurons": network.outputs.tolist(), "labels": list(network.labels)}),
         "info": json.dumps(network.metadata, sort_keys=True, allow_nan=False)}
-    for name in ("r_control_ohm", "state"):
+    for name in ("r_control_ohm", "state", "votes"):
         if (value := getattr(network, name)) is not None:
             values[name] = value
     for prefix, names in (("mismatch", _MISMATCH), ("faults", _FAULTS)):
@@ -172,7 +172,7 @@ def _network(node: Tree, dt_s: float, scale_V: float, inputs: int, neurons: int,
         mismatch=None if mismatch is None else Mismatch(*mismatch),
         faults=None if faults is None else Faults(neurons, *faults),
         outputs=output["neurons"], labels=tuple(output["labels"]),
-        state=node.get("state"), metadata=parse(node.get("info", "{}")))
+        state=node.get("state"), votes=node.get("votes"), metadata=parse(node.get("info", "{}")))
 
 
 def _only(kinds: dict[str, Any], kind: str) -> str:
@@ -220,7 +220,10 @@ def _projection(name: str, node: Tree, weight: NDArray[np.float64], scale_V: flo
     if kept.shape != (columns, rows) or np.count_nonzero(kept) != np.count_nonzero(weight):
         raise InputError(f"Linear {shown(name)}: weights are not all in the block that its metadata "
                          f"names, {[first, to, rows, columns]}")
-    steps = kept.T / scale_V
-    if (np.abs(steps - np.round(steps)) > _WHOLE).any():
+    # A scale that is next to nothing makes infinite steps, which are no multiples either.
+    with np.errstate(over="ignore", invalid="ignore"):
+        steps = kept.T / scale_V
+        odd = ~(np.abs(steps - np.round(steps)) <= _WHOLE)
+    if (odd & np.isfinite(kept.T)).any():
         raise InputError(f"Linear {shown(name)}: weights must be multiples of scale_V = {scale_V:g} V")
     return Projection(source, np.round(steps), first, to, delay)

@@ -109,7 +109,6 @@ class Result:
     digests: NDArray[np.uint32] | None = None
     lfsr_words: NDArray[np.uint16] | None = None
     final_state: NDArray[np.uint16] | None = None
-    labels: tuple[str, ...] = field(default=())
 
     @property
     def ticks(self) -> int:
@@ -126,15 +125,14 @@ class Result:
         return self.spikes.raster[:, self.outputs].sum(axis=0)
 
     @property
+    def scores(self) -> NDArray[np.int64]:
+        """Of each class, see :meth:`Network.scores`."""
+        return self.network.scores(self.output_counts)
+
+    @property
     def answer(self) -> int:
-        """The class that fired most, the first of several: outputs of one label are one class,
-        and classes are numbered in the order in which their labels first appear."""
-        counts = self.output_counts
-        if self.labels:
-            classes = list(dict.fromkeys(self.labels))
-            which = [classes.index(label) for label in self.labels]
-            counts = np.bincount(which, weights=counts, minlength=len(classes))
-        return int(np.argmax(counts))
+        """The class with the highest score, the first of several."""
+        return int(np.argmax(self.scores))
 
     @cached_property
     def estimate(self) -> Estimate | None:

@@ -11,10 +11,12 @@ __all__ = ["draw"]
 
 
 def draw(path: Path, sounding: Sounding, heard: Heard, title: str) -> None:
-    """Write a PNG: sound, spikes in, spikes of the hidden neurons, output spikes of each class."""
+    """Write a PNG: sound, spikes in, spikes of the neurons that are no outputs, or with votes of all, and
+    the score of each class."""
     import matplotlib
     from matplotlib.figure import Figure
     audio, frame, result = sounding.audio, sounding.frame, heard.result
+    votes = result.network.votes is not None
     figure = Figure(figsize=(8, 10), layout="constrained")
     parts: Any = figure.subfigures(2, 1, height_ratios=(8, 3))
     upper, lower = parts
@@ -38,26 +40,31 @@ def draw(path: Path, sounding: Sounding, heard: Heard, title: str) -> None:
             inputs.text(0.99, 1 - (first / width + 0.03), f"{level} or more spikes",
                         transform=inputs.transAxes, ha="right", va="top", fontsize=8)
 
-    among = np.setdiff1d(np.arange(result.spikes.width), result.outputs)
+    among = np.arange(result.spikes.width)
+    if not votes:
+        among = np.setdiff1d(among, result.outputs)
     tick, index = np.nonzero(result.spikes.raster[:, among])
     hidden.scatter(tick * frame.bin_s, index, s=4, marker="|", color="0.0")
-    hidden.set_ylabel("hidden neuron")
+    hidden.set_ylabel("neuron" if votes else "hidden neuron")
     hidden.set_ylim(-1, max(1, len(among)))
     hidden.set_xlabel(f"time of the sound (s); the device takes {1e3 * result.spikes.dt_s:g} ms for "
                       f"{1e3 * frame.bin_s:g} ms of it")
     hidden.set_xlim(0, frame.ticks * frame.bin_s)
 
     axes = lower.subplots()
-    shades = ["0.0" if k == heard.answer else "0.75" for k in range(len(heard.counts))]
-    axes.bar(np.arange(len(heard.counts)), heard.counts, color=shades, edgecolor="0.0",
+    shades = ["0.0" if k == heard.answer else "0.75" for k in range(len(heard.scores))]
+    axes.bar(np.arange(len(heard.scores)), heard.scores, color=shades, edgecolor="0.0",
              linewidth=0.6)
-    for k, count in enumerate(heard.counts):
-        axes.annotate(f"{count}", (k, count), (0, 2), textcoords="offset points", ha="center",
-                      fontsize=8)
+    for k, score in enumerate(heard.scores):
+        axes.annotate(f"{score}", (k, score), (0, 2 if score >= 0 else -2), textcoords="offset points",
+                      ha="center", va="bottom" if score >= 0 else "top", fontsize=8)
     axes.margins(y=0.15)
-    axes.set_ylim(bottom=0, top=None if heard.counts.any() else 1)
+    if votes:
+        axes.axhline(0, color="0.0", linewidth=0.6)
+    else:
+        axes.set_ylim(bottom=0, top=None if heard.scores.any() else 1)
     axes.yaxis.get_major_locator().set_params(integer=True)
-    axes.set_ylabel("output spikes")
+    axes.set_ylabel("votes of the neurons' spikes" if votes else "output spikes")
     digits = [spoken(heard.classes, k) for k in range(len(heard.classes))]
     languages = list(dict.fromkeys(each[1] for each in digits if each is not None))
     names = [name if digit is None else str(digit[0])

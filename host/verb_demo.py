@@ -131,7 +131,7 @@ def _speech(arguments: argparse.Namespace, picture: Path) -> int:
         digit = demo_speech.spoken(heard.classes, which)
         return heard.classes[which] if digit is None else f"{digit[0]} ({digit[1]})"
 
-    order = np.argsort(-heard.counts, kind="stable")
+    order = np.argsort(-heard.scores, kind="stable")
     if heard.answer is None:
         said = "no answer, for no output fired"
     else:
@@ -152,7 +152,8 @@ def _speech(arguments: argparse.Namespace, picture: Path) -> int:
         "digit": None if digit is None else digit[0],
         "language": None if digit is None else digit[1],
         "tied": [heard.classes[k] for k in heard.tied],
-        "classes": list(heard.classes), "counts": heard.counts.tolist(),
+        "classes": list(heard.classes), "scores": heard.scores.tolist(),
+        "output_spikes": int(result.output_counts.sum()),
         "equal": heard.equal, "ticks": result.ticks, "wall_s": result.wall_s,
         "counters": result.counters, "losses": result.losses, "link": result.link,
         "seed": arguments.seed, "image_digest": result.image_digest, "build": result.build,
@@ -165,7 +166,8 @@ def _speech(arguments: argparse.Namespace, picture: Path) -> int:
         ("spikes", f"{spikes.count:,} of {spikes.width} channels; {late:,} too late, "
                    f"{sounding.left_out['input']:,} on channels without an input"),
         ("answer", said),
-        ("output spikes", ", ".join(f"{named(int(k))} {heard.counts[k]:,}" for k in order[:_SAID])),
+        ("output spikes" if network.votes is None else "votes",
+         ", ".join(f"{named(int(k))} {heard.scores[k]:,}" for k in order[:_SAID])),
         ("against the golden model", compared),
         ("speed", f"{result.ticks:,} ticks in {result.wall_s:.3g} s"),
         ("core counters", ", ".join(f"{k} {v:,}" for k, v in counters.items()) or "all zero"),

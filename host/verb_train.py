@@ -72,7 +72,6 @@ def _train(arguments: argparse.Namespace) -> int:
     chosen, validation = events.split(held_out)
     where = "cuda" if torch.cuda.is_available() else "cpu"
     training = Training(settings, events, arguments.seed).to(where)
-    net = training.network
     late = events.late(np.concatenate([chosen, validation]), settings.frame)
     if late:
         note(f"{late:,} of {len(events.at):,} events come after the last tick and are left out")
@@ -88,7 +87,7 @@ def _train(arguments: argparse.Namespace) -> int:
 
     from ionspike.train.evaluate import read, shape_for
     floating = accuracy(training, validation)
-    network = net.network(training.labels, {
+    network = training.made({
         "title": events.name, "data": events.digest, "licence": events.licence,
         "seed": arguments.seed, "epochs": arguments.epochs, "held_out": list(held_out),
         "settings": settings.to_json(), "frame": vars(settings.frame),
@@ -98,7 +97,7 @@ def _train(arguments: argparse.Namespace) -> int:
         network.metadata["encoder"] = ENCODER
     shape = shape_for(network)
     raster, labels = events.encode(validation, settings.frame), events.labels[validation]
-    # Labels are the classes' names, in the order of the outputs.
+    # Labels are the classes' names, in their order.
     exact = [float(np.mean(read(network, raster, seed, shape) == labels)) for seed in _SEEDS]
     network.metadata["accuracy"] = {"validation": {
         "items": len(validation), "float": round(floating, 6), "lfsr_seeds": list(_SEEDS),

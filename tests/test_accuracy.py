@@ -1,11 +1,14 @@
 import json
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ionspike.host.board import Board
 from ionspike.host.network import Network, Projection
+from ionspike.host.spikes import Spikes
 
 torch = pytest.importorskip("torch", reason="not installed: torch (pip install torch)")
 
@@ -38,6 +41,22 @@ def test_operations_are_the_weights_that_spikes_add(bias):
     assert silent.sops == silent.spikes == 0
 
 
+def test_each_vote_is_an_operation():
+    raster = np.random.default_rng(2).random((3, 60, 4)) < 0.1
+    votes = np.array([[1, 0, -2], [3, 4, 0]], np.int8)
+    found = cost(replace(network(), labels=("a", "b", "c"), votes=votes), raster, 1)
+    fired = sum(result.output_counts.sum() for result in outcomes(raster))
+    assert fired == 0 and found.sops == cost(network(), raster, 1).sops
+    every = replace(network(), outputs=np.arange(5), labels=("a", "b"), votes=np.full((5, 2), 7, np.int8))
+    assert cost(every, raster, 1).sops == pytest.approx(found.sops + 2 * found.spikes)
+
+
+def outcomes(raster):
+    with Board.open(backend="golden") as board:
+        board.load(network())
+        return board.run_many([Spikes(item, 1e-3) for item in raster], seeds=[1, 2, 3])
+
+
 def result(**changes):
     return {"data": "digits", "variant": "plain", "seed": 0, "epochs": 3, "float": 0.9,
             "exact": [0.8, 0.9, 0.85], "chips": [0.8, 0.7, 0.75],
@@ -55,6 +74,7 @@ def test_rows_are_means_and_deviations_of_seeds(benchmark):
     assert text.endswith("<!-- end -->\nafter\n")
     assert ("| as they are | 0, 1; 3 | 66 inputs, 20 neurons, 3,000 weights | 85.0% ± 7.1 | 80.0% ± 7.1 "
             "| 75.0% ± 0.0 | 1,235 | 2.5 nJ |") in text
+    assert ", 3,000 weights, 60 votes |" in benchmark["render"]([result(votes=60)])
     assert "| without cascade | 0; 3 |" in text and "| 90.0% | 85.0% | - |" in text
 
 

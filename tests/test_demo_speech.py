@@ -61,8 +61,8 @@ def test_a_recording_goes_in_and_a_digit_comes_out_without_torch(folder, capsys,
     assert Path("a.png").read_bytes().startswith(b"\x89PNG")
     assert main([*GOLDEN, "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    answer = int(np.argmax(facts["counts"]))
-    assert max(facts["counts"]) > 0 and len(facts["counts"]) == 20
+    answer = int(np.argmax(facts["scores"]))
+    assert max(facts["scores"]) > 0 and len(facts["scores"]) == 20
     assert (facts["answer"], facts["digit"], facts["language"]) == (
         str(answer), answer % 10, ("English", "German")[answer // 10])
     assert (facts["ticks"], facts["network"]["bias"], facts["equal"], facts["losses"]) == (20, 1, True, {})
@@ -70,7 +70,7 @@ def test_a_recording_goes_in_and_a_digit_comes_out_without_torch(folder, capsys,
     assert facts["input_spikes"] <= facts["cochlea_spikes"] + 20
     assert main([*GOLDEN, "--json"]) == 0       # equal seeds, equal spikes
     again = json.loads(capsys.readouterr().out)
-    assert again["counts"] == facts["counts"] and again["image_digest"] == facts["image_digest"]
+    assert again["scores"] == facts["scores"] and again["image_digest"] == facts["image_digest"]
 
 
 @pytest.mark.parametrize("bias", [0, 1])
@@ -87,7 +87,7 @@ def test_the_demo_sees_and_answers_what_training_and_evaluation_would(bias):
     with Board.open(backend="golden") as board:
         heard = demo_speech.run(board, network, sounding, seed=3)
     assert sounding.spikes.dt_s == STEP_S
-    assert heard.equal and heard.counts.any()
+    assert heard.equal and heard.scores.any()
     assert heard.answer == read(network, raster, seed=3)[0]
 
 
@@ -110,7 +110,7 @@ def test_on_the_virtual_board_the_spikes_are_the_golden_models(folder, capsys):
         assert main(arguments) == 0
         answers.append(json.loads(capsys.readouterr().out))
     assert answers[0]["backend"] == "virtual" and not answers[0]["is_hardware"]
-    assert answers[0]["equal"] and answers[0]["counts"] == answers[1]["counts"]
+    assert answers[0]["equal"] and answers[0]["scores"] == answers[1]["scores"]
 
 
 def test_what_comes_after_the_last_tick_is_told(folder, capsys):
@@ -135,18 +135,30 @@ def test_no_spikes_are_no_answer_and_equal_counts_a_tie(folder, capsys):
     assert demo_speech.spoken(tuple(map(str, range(20))), 17) == (7, "German")
 
 
+def test_neurons_may_vote_and_scores_be_negative(folder, capsys):
+    net, rng = untrained(1), np.random.default_rng(3)
+    names = tuple(str(k) for k in range(20))
+    replace(net, outputs=np.arange(36), labels=names,
+            votes=rng.integers(-127, 0, (36, 20)).astype(np.int8)).save("net.ion")
+    assert main([*GOLDEN, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert max(facts["scores"]) < 0 and facts["answer"] == names[np.argmax(facts["scores"])]
+    assert main(GOLDEN) == 0
+    assert "votes" in (said := capsys.readouterr().out) and "output spikes" not in said
+
+
 def test_names_are_drawn_as_they_are(folder, capsys):
     odd = "a$x_{$b"     # which matplotlib would take for mathematics
     Path("a.wav").rename(f"{odd}.wav")
     replace(untrained(1), labels=tuple(f"{odd}{k // 2}" for k in range(20))).save("net.ion")
     assert main([*(f"{odd}.wav" if word == "a.wav" else word for word in GOLDEN), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert len(facts["counts"]) == 10 and facts["digit"] is None and facts["answer"] in facts["classes"]
+    assert len(facts["scores"]) == 10 and facts["digit"] is None and facts["answer"] in facts["classes"]
     assert main(["encode", f"{odd}.wav", "--output", "a.npz", "--picture", "b.png", "--channels", "9"]) == 0
 
 
 def replace_counts(counts):
-    return type("Result", (), {"answer": int(np.argmax(counts))})()
+    return type("Result", (), {"answer": int(np.argmax(counts)), "output_counts": np.array(counts)})()
 
 
 def test_the_demo_fails_where_board_and_model_differ(folder, capsys, monkeypatch):

@@ -1,9 +1,12 @@
 """Networks, their files, and what is refused."""
 
+import re
+
 import numpy as np
 import pytest
-from nets import network
+from nets import network, spikes
 
+from ionspike.host.board import Board
 from ionspike.host.errors import InputError
 from ionspike.host.mismatch import Mismatch
 from ionspike.host.network import Network, Projection
@@ -32,6 +35,39 @@ def test_files_keep_networks(tmp_path):
     assert np.array_equal(net.state, loaded.state)
     loaded.save(tmp_path / "b.ion")
     assert (tmp_path / "a.ion").read_bytes() == (tmp_path / "b.ion").read_bytes()
+
+
+def test_outputs_vote_or_are_counted(tmp_path):
+    counts = np.array([[3, 1, 2], [0, 0, 5]])
+    of = {"outputs": [3, 4, 5]}
+    assert np.array_equal(network(**of).scores(counts), counts)
+    named = network(**of, labels=("b", "a", "b"))
+    assert named.classes == ("b", "a") and named.scores(counts).tolist() == [[5, 1], [5, 0]]
+    votes = np.array([[1, -2], [127, 0], [0, -128]], np.int8)
+    voting = network(**of, labels=("a", "b"), votes=votes)
+    assert voting.classes == ("a", "b") and voting.scores(counts).tolist() == [[130, -262], [0, -640]]
+    voting.save(tmp_path / "a.ion")
+    loaded = Network.load(tmp_path / "a.ion")
+    same(voting, loaded)
+    assert np.array_equal(loaded.votes, votes) and loaded.votes.dtype == np.int8
+    with Board.open(backend="golden") as board:
+        board.load(voting)
+        result = board.run(spikes(rate=0.6), seed=1)
+    counts = result.spikes.raster[:, 3:6].sum(axis=0)
+    assert counts.any() and result.scores.tolist() == (counts @ votes.astype(int)).tolist()
+    assert result.answer == result.scores.argmax()
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"votes": np.zeros((3, 2), np.int8)}, "votes must be integers from -128 to 127, 2 outputs by 2 labels, "
+                                           "not int8 [3, 2]"),
+    ({"votes": np.full((2, 2), 128)}, "votes must be integers"),
+    ({"votes": np.full((2, 2), np.nan)}, "votes must be integers"),
+    ({"votes": np.zeros((2, 0), np.int8), "labels": ()}, "votes need labels, each another"),
+    ({"votes": np.zeros((2, 2), np.int8), "labels": ("a", "a")}, "votes need labels, each another")])
+def test_votes_that_are_none_are_refused(changes, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        network(**{"outputs": [3, 4], "labels": ("a", "b"), **changes})
 
 
 def test_every_truncated_or_changed_file_is_refused(tmp_path):
@@ -72,10 +108,10 @@ def test_other_files_are_refused(tmp_path):
 
 def test_a_later_version_is_named(tmp_path, monkeypatch):
     from ionspike.host import ionfile
-    monkeypatch.setattr(ionfile, "VERSION", 4)
+    monkeypatch.setattr(ionfile, "VERSION", 5)
     network().save(tmp_path / "a.ion")
     monkeypatch.undo()
-    with pytest.raises(InputError, match="format version 4; this ionspike reads up to 3"):
+    with pytest.raises(InputError, match="format version 5; this ionspike reads up to 4"):
         Network.load(tmp_path / "a.ion")
 
 

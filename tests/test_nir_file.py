@@ -37,6 +37,8 @@ def variants():
     state = np.random.default_rng(1).integers(0, 4096, (20, 3)).astype(np.uint16)
     yield network()
     yield network(outputs=np.array([19, 3]), labels=("a", "b"), state=state, metadata={"from": [1, "x"]})
+    yield network(outputs=np.array([19, 3]), labels=("a", "b", "c"),
+                  votes=np.array([[1, 0, -128], [2, 3, 127]], np.int8))
     yield network(outputs=np.zeros(0, int), r_control_ohm=np.linspace(1e8, 4e8, 20))
     yield network().with_faults(Faults(20, stuck_on=[3], stuck_off=[4, 5]))
     yield Network.dense(np.random.default_rng(2).uniform(0, 0.3, (6, 4)), device="zhao2025_ms")
@@ -76,6 +78,8 @@ def test_what_is_no_network_of_memristors_is_named(tmp_path):
     changed("must be 0.01 to 100", neurons={"mismatch_growth": np.full(20, 1e9)})
     changed("state must be uint16", neurons={"state": np.zeros((20, 3))})
     changed("weights must be multiples of scale_V", weights_0={"weight": weight * 1.01})
+    changed("weights must be multiples of scale_V = 1e-310 V", neurons={"scale_V": 1e-310})
+    changed("votes must be integers", neurons={"votes": np.zeros((20, 2))})
     changed(r"weight \[0, 0\] is nan", weights_0={"weight": weight * np.nan})
     changed("not all in the block", weights_1={"metadata": {"block": np.array([0, 9, 20, 5])}})
     changed("not all in the block", weights_1={"metadata": {"block": np.array([0, -5, 20, 5])}})

@@ -1,7 +1,7 @@
 import gzip
 import json
 import os
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -272,7 +272,7 @@ def test_every_property_can_be_left_out_and_the_board_gets_that_device(name):
                 "stochasticity": {"noise", "r_noise"}}
     assert changed == expected[name]
     training = Training(settings, events(), 1, native=False)
-    network = training.network.network(training.labels, {})
+    network = training.made({})
     image = compile(network, DEFAULT_SHAPE).image
     assert {k: image.registers[k] for k in has.registers} == has.registers
     assert all(p.source == "inputs" for p in network.projections) == (name == "cascade")
@@ -299,15 +299,44 @@ def test_training_learns_and_the_golden_model_agrees(once, tmp_path):
     training, held_out, losses = once
     assert losses[-1] < 0.7 * losses[0]
     assert accuracy(training, held_out) > 0.8
-    training.network.network(training.labels, {}).save(tmp_path / "net.ion")
+    training.made({}).save(tmp_path / "net.ion")
     network = Network.load(tmp_path / "net.ion")
     found = read(network, training.events.encode(held_out, TINY.frame), seed=1)
     assert (found == training.events.labels[held_out]).mean() > 0.8
 
 
+def test_hidden_neurons_vote_where_there_are_no_outputs(tmp_path):
+    training, held_out, losses = trained(replace(TINY, outputs=0), epochs=12)
+    assert losses[-1] < 0.7 * losses[0]
+    training.made({}).save(tmp_path / "net.ion")
+    network = Network.load(tmp_path / "net.ion")
+    assert network.neurons == 16 and network.outputs.tolist() == list(range(16))
+    assert network.labels == ("left", "middle", "right") and np.abs(network.votes).max() == 127
+    raster, labels = training.events.encode(held_out, TINY.frame), training.events.labels[held_out]
+    right = (read(network, raster, seed=1) == labels).mean()
+    assert right > 0.8 and abs(accuracy(training, held_out) - right) < 0.2
+    # The scores that training sees are those of the votes, but for their step.
+    training.eval()
+    spikes = training.spikes(held_out, None, training.generator(0))
+    counts = spikes[0].detach().sum(0).numpy().astype(int)
+    assert training.scores(spikes).detach().numpy() == pytest.approx(
+        network.scores(counts) * training.votes()[1], rel=1e-4, abs=1e-4)
+    with Board.open(backend="golden") as board:
+        assert different(board, network, raster[:3], 1) == []
+
+
+def test_voters_that_do_not_reach_one_another_are_one_layer():
+    settings = replace(TINY, hidden=(16, 8), outputs=0)
+    assert Training(settings, events(), 1, native=False).made({}).neurons == 24
+    alone = Training(replace(settings, missing="cascade"), events(), 1, native=False).made({})
+    assert alone.neurons == 16 and all(p.source == "inputs" for p in alone.projections)
+    with pytest.raises(InputError, match="without outputs the hidden layers vote, and there is none"):
+        replace(settings, hidden=())
+
+
 def test_board_and_golden_model_agree_on_every_item(once):
     training, held_out, _ = once
-    network = training.network.network(training.labels, {})
+    network = training.made({})
     raster = training.events.encode(held_out[:3], TINY.frame)
     with Board.open(backend="golden") as board:
         assert different(board, network, raster, 1) == []
@@ -473,7 +502,7 @@ def test_a_core_is_found_for_networks_that_the_default_one_does_not_hold(once):
         model = Training(Settings(**{**FILE.to_json(), "hidden": hidden, "outputs": 1}),
                          Events.of_raster("x", np.ones((2, 2, inputs), bool), 1e-3, np.arange(2),
                                           ("a", "b")), 1, native=False)
-        return model.network.network(model.labels, {})
+        return model.made({})
 
     assert shape_for(of((160, 160), 233)) == DEFAULT_SHAPE
     larger = shape_for(of((256, 256), 200))

@@ -21,7 +21,7 @@ class Cost:
     Parameters
     ----------
     sops : synaptic operations, one for each weight other than 0 that a spike adds, those of the
-        inputs that carry the bias included.
+        inputs that carry the bias included, and one for each vote.
     spikes : of neurons.
     chip_J : see :class:`~ionspike.host.estimate.Estimate`; an estimate.
     """
@@ -38,6 +38,8 @@ def cost(network: Network, raster: NDArray[np.bool_], seed: int) -> Cost:
     for p in network.projections:
         fan_out = inputs if p.source == "inputs" else neurons
         fan_out[p.source_start:p.source_start + len(p.weights)] += np.count_nonzero(p.weights, axis=1)
+    if network.votes is not None:
+        neurons[network.outputs] += np.count_nonzero(network.votes, axis=1)
     items = [Spikes(item, network.dt_s) for item in with_bias(network, raster)]
     with Board.open(backend="golden", shape=shape_for(network)) as board:
         board.load(network)

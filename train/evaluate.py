@@ -37,13 +37,11 @@ def read(network: Network, raster: NDArray[np.bool_], seed: int,
     raster : ``[items, ticks, inputs]``, without the inputs of a bias; see
         :func:`ionspike.host.frame.with_bias`.
 
-    Item k runs from rest with the seed ``seed + k``. As for ``Result.answer``, the class whose
-    outputs fired most wins, the first of several.
+    Item k runs from rest with the seed ``seed + k``. As for ``Result.answer``, the class with the
+    highest score wins, the first of several.
     """
     compiled = compile(network, shape)
     outputs = compiled.neuron_slots[network.outputs]
-    classes = list(dict.fromkeys(network.labels))
-    member = np.array([[label == name for name in classes] for label in network.labels])
     found = []
     for start in range(0, len(raster), _SIDE_BY_SIDE):
         items = compiled.to_board(with_bias(network, raster[start:start + _SIDE_BY_SIDE]))
@@ -51,7 +49,7 @@ def read(network: Network, raster: NDArray[np.bool_], seed: int,
         counts = np.zeros((len(items), len(outputs)), np.int64)
         for t in range(items.shape[1]):
             counts += model.step(items[:, t])[:, outputs]
-        found.append(np.argmax(counts @ member, axis=-1))
+        found.append(np.argmax(network.scores(counts), axis=-1))
     return np.concatenate(found)
 
 

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
-from ionspike.spec import formats as fmt
 from ionspike.train.neuron import quantise
 
 __all__ = ["BIAS_INPUTS", "Layer"]
@@ -17,7 +16,6 @@ BIAS_INPUTS = 2
 #: Share of a batch in the running mean and variance.
 _MOMENTUM = 0.05
 _LEAST_VARIANCE = 1e-5
-_WEIGHT_MAX = (1 << fmt.WEIGHT_BITS - 1) - 1
 
 
 class Layer(nn.Module):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +13,10 @@ from torch.nn.functional import cross_entropy
 
 from ionspike.host.errors import InputError
 from ionspike.host.mismatch import Mismatch
+from ionspike.host.network import Network
 from ionspike.train import checkpoint
 from ionspike.train.events import Events
+from ionspike.train.neuron import WEIGHT_MAX, quantise
 from ionspike.train.recurrent import Recurrent
 from ionspike.train.settings import Settings
 
@@ -44,7 +47,8 @@ class Training(nn.Module):
             settings.memristor, settings.dt_s, inputs, settings.layers, classes * settings.outputs,
             growth=settings.growth, scale_V=settings.scale_V, gain_V=settings.gain_V,
             bias_V=settings.bias_V, recurrent_V=settings.recurrent_V, dropout=settings.dropout,
-            generator=generator, learn_gates=settings.missing != "refractory", native=native)
+            generator=generator, learn_gates=settings.missing != "refractory",
+            reach=settings.missing != "cascade", native=native)
         hidden = sum(settings.layers)
         self.readout = nn.Parameter(torch.randn(hidden, classes, generator=generator)
                                     / math.sqrt(max(1, hidden)))
@@ -58,8 +62,16 @@ class Training(nn.Module):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Of each output neuron."""
-        return tuple(name for name in self.events.classes for _ in range(self.settings.outputs))
+        """Of each output neuron, or where the hidden ones vote of each class."""
+        return tuple(name for name in self.events.classes for _ in range(self.settings.outputs or 1))
+
+    def votes(self) -> tuple[Tensor, float] | None:
+        """``[neurons, classes]``, multiples of a step that fit int8, and the step; None where there are
+        outputs."""
+        if self.settings.outputs:
+            return None
+        step = max(float(self.readout.detach().abs().max()), 1e-6) / WEIGHT_MAX
+        return quantise(self.readout, step), step
 
     def spikes(self, chosen: NDArray[np.int64], rng: np.random.Generator | None,
                generator: torch.Generator | None) -> list[Tensor]:
@@ -76,19 +88,29 @@ class Training(nn.Module):
                                      growth=s.spread_growth, rc=s.spread_rc, gap=s.spread_gap)
         return self.network.of_layers(x, generator, mismatch, dropped)
 
-    def counts(self, spikes: list[Tensor]) -> Tensor:
-        """Output spikes of the classes, ``[items, classes]``."""
+    def scores(self, spikes: list[Tensor]) -> Tensor:
+        """Output spikes of the classes, or what the hidden neurons' spikes vote, ``[items, classes]``."""
+        if (votes := self.votes()) is not None:
+            return torch.cat([z.sum(0) for z in spikes], -1) @ votes[0]
         return spikes[-1].sum(0).unflatten(-1, (self.classes, self.settings.outputs)).sum(-1)
 
     def loss(self, spikes: list[Tensor], labels: Tensor) -> Tensor:
         s = self.settings
-        counts = self.counts(spikes) * self.worth.exp() / math.sqrt(s.outputs)
-        loss = cross_entropy(counts, labels, label_smoothing=s.smoothing)
-        if s.readout and s.layers:
+        worth = self.worth.exp() / math.sqrt(s.outputs) if s.outputs else 2 / math.sqrt(s.ticks)
+        loss = cross_entropy(self.scores(spikes) * worth, labels, label_smoothing=s.smoothing)
+        if s.readout and s.outputs and s.layers:
             seen = torch.cat([z.sum(0) for z in spikes[:-1]], -1) * (2 / math.sqrt(s.ticks))
             loss = loss + s.readout * cross_entropy(seen @ self.readout + self.bias, labels,
                                                     label_smoothing=s.smoothing)
         return loss
+
+    @torch.no_grad()
+    def made(self, metadata: dict[str, Any]) -> Network:
+        """The network for a board."""
+        if (votes := self.votes()) is None:
+            return self.network.network(self.labels, metadata)
+        whole = torch.round(votes[0] / votes[1]).to(torch.int8).cpu().numpy()
+        return self.network.network(self.labels, metadata, whole)
 
     def generator(self, *words: int) -> torch.Generator | None:
         """Of the noise, from the seed and these numbers; none where the device has none."""
@@ -190,7 +212,7 @@ def accuracy(training: Training, chosen: NDArray[np.int64], seed: int = 0) -> fl
         items = chosen[start:start + size]
         # Batches of one size: another would be compiled anew.
         padded = np.resize(items, size)
-        counts = training.counts(training.spikes(padded, None, training.generator(seed, start)))
-        found = counts.argmax(-1)[:len(items)].cpu().numpy()
+        scores = training.scores(training.spikes(padded, None, training.generator(seed, start)))
+        found = scores.argmax(-1)[:len(items)].cpu().numpy()
         right += int((found == training.events.labels[items]).sum())
     return right / len(chosen)

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ionspike.host.mismatch import Mismatch
@@ -34,7 +35,8 @@ def _on_grid(x: Tensor, step: float) -> Tensor:
 
 
 class Recurrent(nn.Module):
-    """Inputs, hidden layers and outputs; each hidden layer also reaches itself.
+    """Inputs, hidden layers and outputs, or without outputs hidden layers alone; each hidden layer also
+    reaches itself.
 
     Inputs reach the first layer in their own tick, a neuron's spike reaches others in the tick
     after its own, as on a core without axonal delays. kg and mu of each neuron are trained, and are
@@ -43,32 +45,34 @@ class Recurrent(nn.Module):
     Parameters
     ----------
     device, dt_s : of all neurons; what they give for kg is where training begins.
-    inputs, hidden, outputs : sizes of the layers; no hidden layer is allowed.
+    inputs, hidden, outputs : sizes of the layers; one of the last two may be none.
     growth : where training begins, as a multiple of the device's.
     scale_V : volts per weight unit.
     gain_V, bias_V, recurrent_V : of the layers to begin with.
     dropout : share of a hidden layer's neurons that the next does not hear, drawn for each item.
     generator : of the weights.
     learn_gates : whether kg is trained.
+    reach : whether hidden layers reach themselves.
     native : whether C++ may be used; see :class:`~ionspike.train.unroll.Unroll`.
     """
 
     def __init__(self, device: Device, dt_s: float, inputs: int, hidden: tuple[int, ...],
                  outputs: int, *, growth: float, scale_V: float, gain_V: float, bias_V: float,
                  recurrent_V: float, dropout: float, generator: torch.Generator,
-                 learn_gates: bool = True, native: bool = True):
+                 learn_gates: bool = True, reach: bool = True, native: bool = True):
         super().__init__()
         self.device, self.dt_s, self.scale_V = device, dt_s, scale_V
         self.inputs, self.hidden, self.outputs, self.dropout = inputs, tuple(hidden), outputs, dropout
-        sizes = (*hidden, outputs)
+        sizes = (*hidden, outputs) if outputs else tuple(hidden)
         ends = np.cumsum(sizes).tolist()
         #: Where each layer's neurons are.
         self.ranges = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
-        self.neurons, self.read = ends[-1], self.ranges[-1]
+        self.neurons = ends[-1]
+        self.read = self.ranges[-1] if outputs else slice(0, self.neurons)
         model = Memristors(device, dt_s)
         self.nominal_mu, self.learn_gates = coefficients(device, dt_s).mu, learn_gates
         self._layers = nn.ModuleList(
-            Layer(before, size, recurrent_V if k < len(hidden) else None, gain_V, bias_V, model.kg,
+            Layer(before, size, recurrent_V if reach and k < len(hidden) else None, gain_V, bias_V, model.kg,
                   model.growth * growth, scale_V, generator=generator)
             for k, (before, size) in enumerate(pairwise((inputs, *sizes))))
         if not learn_gates:
@@ -145,7 +149,8 @@ class Recurrent(nn.Module):
         return spikes
 
     @torch.no_grad()
-    def network(self, labels: tuple[str, ...], metadata: dict[str, Any]) -> Network:
+    def network(self, labels: tuple[str, ...], metadata: dict[str, Any],
+                votes: NDArray[np.int8] | None = None) -> Network:
         """The same for a board: weights as int8, kg as control resistors, growth as mismatch.
 
         Its last inputs carry the biases and fire in every tick; ``bias`` in the metadata says how
@@ -153,7 +158,8 @@ class Recurrent(nn.Module):
 
         Parameters
         ----------
-        labels : of each output neuron.
+        labels : of each output neuron, or of each column of the votes.
+        votes : of all neurons, where there are no output neurons.
         """
         def int8(w: Tensor) -> Any:
             return torch.round(w / self.scale_V).to(torch.int8).cpu().numpy()
@@ -174,5 +180,5 @@ class Recurrent(nn.Module):
             neurons=self.neurons, projections=tuple(projections), scale_V=self.scale_V,
             r_control_ohm=-self.dt_s / (self.device.c_gate_F * np.log1p(-kg)),
             mismatch=Mismatch(growth, none.gap, none.rc),
-            outputs=np.arange(self.read.start, self.read.stop), labels=labels,
+            outputs=np.arange(self.read.start, self.read.stop), labels=labels, votes=votes,
             metadata={**metadata, "bias": BIAS_INPUTS})

@@ -14,7 +14,7 @@ __all__ = ["BRAILLE", "DIGITS", "FILE", "SPEECH", "Settings"]
 
 #: Lowest and highest value of each number.
 _RANGES = {
-    "outputs": (1, 64), "dt_s": (1e-6, 1e-2), "r_control_ohm": (1.0, 1e18), "scale": (1, 32767),
+    "outputs": (0, 64), "dt_s": (1e-6, 1e-2), "r_control_ohm": (1.0, 1e18), "scale": (1, 32767),
     "batch": (1, 65_536), "rate": (1e-6, 1.0), "warm_up": (0.0, 0.9), "growth": (0.2, 5.0),
     "gain_V": (0.0, 4.0), "bias_V": (-4.0, 4.0), "recurrent_V": (0.0, 2.0), "dropout": (0.0, 0.9),
     "settle": (0.0, 1.0), "shift": (0.0, 1000.0), "stretch": (0.0, 0.9),
@@ -32,7 +32,7 @@ class Settings:
     Parameters
     ----------
     hidden : neurons of each hidden layer.
-    outputs : output neurons of each class.
+    outputs : output neurons of each class; with 0 there are none, and the hidden neurons' spikes vote.
     ticks, bin_s, group, first, levels : of the :class:`~ionspike.train.events.Frame`.
     device, dt_s, r_control_ohm : where the neurons begin.
     missing : the property they lack, one of :data:`~ionspike.train.properties.PROPERTIES`.
@@ -50,7 +50,7 @@ class Settings:
         :class:`~ionspike.train.augmentation.Augmentation`.
     spread_growth, spread_rc, spread_gap : of the mismatch that each batch is trained under.
     readout : weight of the loss of a linear readout of the hidden neurons, which is trained along
-        and thrown away.
+        and thrown away; where they vote, that is all there is.
     smoothing : of labels.
     clip : largest norm of a gradient.
     """
@@ -99,6 +99,8 @@ class Settings:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise InputError(f"{name} must be {low:g} to {high:g}, not {value!r}")
+        if not self.hidden and not self.outputs:
+            raise InputError("without outputs the hidden layers vote, and there is none: hidden=96 or so")
         _ = self.frame  # which refuses what it cannot be
         if self.missing and self.missing not in PROPERTIES:
             without(self.memristor, self.missing)
@@ -127,8 +129,8 @@ class Settings:
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """Hidden layers; none where neurons do not reach one another."""
-        return () if self.missing == "cascade" else self.hidden
+        """Hidden layers; where neurons do not reach one another none, or the first if it votes."""
+        return self.hidden if self.missing != "cascade" else () if self.outputs else self.hidden[:1]
 
     def to_json(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -152,7 +154,7 @@ class Settings:
         return replace(self, **changes)
 
 
-SPEECH = Settings(hidden=(216,), outputs=8, group=5, first=200, levels=(1, 3), dt_s=3e-4, shift=45.0,
+SPEECH = Settings(hidden=(264,), outputs=0, group=5, first=200, levels=(1, 3), dt_s=3e-4, shift=45.0,
                   stretch=0.08, time_stretch=0.25, late=4.0, drop=0.1, thin=0.5, blend=0.5)
 BRAILLE = Settings(hidden=(96,), ticks=77, bin_s=1e-3, time_stretch=0.1)
 DIGITS = Settings(hidden=(96,), ticks=32, bin_s=5e-4, outputs=6, drop=0.05)
