@@ -145,7 +145,8 @@ def load_bytes(content: bytes, where: str) -> "Network":
             neurons=header["neurons"], projections=projections, scale_V=header["scale_V"],
             r_control_ohm=arrays.get("r_control_ohm"), mismatch=mismatch,
             outputs=arrays["outputs"], labels=tuple(header["labels"]),
-            state=arrays.get("state"), votes=arrays.get("votes"), metadata=header["metadata"], faults=faults, lif=lif)
+            state=arrays.get("state"), votes=arrays.get("votes"), metadata=header["metadata"],
+            faults=faults, lif=lif)
     except (InputError, DeviceError) as error:
         raise InputError(f"{where}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:

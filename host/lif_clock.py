@@ -17,7 +17,6 @@ __all__ = ["Cells", "timed"]
 
 Ints = NDArray[np.int64]
 
-_WEIGHT_TOP = (1 << fmt.WEIGHT_BITS - 1) - 1
 _V_TOP = (1 << fmt.G_BITS) - 1
 
 #: Neurons of these networks are no devices; networks name one.
@@ -60,7 +59,7 @@ def timed(cells: Cells, registers: dict[str, int], unit: int, taps: list[list[Pr
     longest : delay of a projection in ticks.
     """
     count = len(cells.mu)
-    rows = [max(1, -(-int(np.abs(amount).max()) // _WEIGHT_TOP)) for amount in cells.drives]
+    rows = [max(1, -(-int(np.abs(amount).max()) // fmt.WEIGHT_MAX)) for amount in cells.drives]
     starts = np.cumsum([count, rows[0], *rows]).tolist()
     starters, phases, total = starts[0], starts[1:4], starts[4]
     clocks = total
@@ -79,7 +78,7 @@ def timed(cells: Cells, registers: dict[str, int], unit: int, taps: list[list[Pr
         projections.append(Projection("neurons", shares.astype(np.int8), first, 0))
     for source, phase in ((starters, 1), (phases[0], 1), (phases[1], 2), (phases[2], 0)):
         projections.append(Projection(
-            "neurons", np.full((1, rows[phase]), _WEIGHT_TOP, np.int8), source, phases[phase]))
+            "neurons", np.full((1, rows[phase]), fmt.WEIGHT_MAX, np.int8), source, phases[phase]))
     kg, mu = np.full(total, (1 << fmt.KG_BITS) - 1), np.zeros(total, np.int64)
     theta = np.full(total, fmt.THETA_STUCK)
     mu[:count], theta[:count] = cells.mu, cells.theta
@@ -93,5 +92,5 @@ def timed(cells: Cells, registers: dict[str, int], unit: int, taps: list[list[Pr
         projections=tuple(projections), scale_V=unit * 2.0 ** -fmt.G_FRAC,
         outputs=outputs, state=state, metadata=metadata,
         lif=LifCells(kg, mu, theta, {"kf": (1 << fmt.KF_BITS) - 1, **registers,
-                                     "spike_level": _WEIGHT_TOP * unit}, TICKS_PER_STEP))
+                                     "spike_level": fmt.WEIGHT_MAX * unit}, TICKS_PER_STEP))
     return network, total - clocks

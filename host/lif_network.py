@@ -14,7 +14,6 @@ from ionspike.host.lif_settings import (
     DEEPEST,
     MOST_ABOVE,
     MOST_CLOCKS,
-    WEIGHT_TOP,
     Settings,
     settings,
 )
@@ -121,7 +120,7 @@ def map_lif(graph: Graph, run: FloatRun, dt_s: float, *, reset: Reset = "zero",
     top = (1 << bits - 1) - 1
     # Steps of a weight that are one of fewer bits.
     coarse = {name: np.clip(np.ceil(largest[name] * levels[name] / top - 1e-6), 1,
-                            WEIGHT_TOP // top).astype(np.int64) if bits < fmt.WEIGHT_BITS else np.ones(layer.size, np.int64)
+                            fmt.WEIGHT_MAX // top).astype(np.int64) if bits < fmt.WEIGHT_BITS else np.ones(layer.size, np.int64)
               for name, layer in graph.layers.items()}
     first = dict(zip(graph.layers, np.cumsum([0, *(layer.size for layer in graph.layers.values())])
                      .tolist(), strict=False))
@@ -254,9 +253,9 @@ def _threshold_levels(layer: Layer, weights: Array, bias: Array) -> Array:
     above = np.abs(layer.parameters["threshold"] - bias)
     largest = np.maximum(np.abs(weights).max(axis=0), 1e-30)
     # The least sum that fires is made to be the one that drives a memristor to the spike's level.
-    most = np.minimum(WEIGHT_TOP, WEIGHT_TOP * (MOST_CLOCKS - 1) / np.maximum(above, 1e-30) * largest)
+    most = np.minimum(fmt.WEIGHT_MAX, fmt.WEIGHT_MAX * (MOST_CLOCKS - 1) / np.maximum(above, 1e-30) * largest)
     parts = weights / largest
-    for whole in range(WEIGHT_TOP, 0, -1):
+    for whole in range(fmt.WEIGHT_MAX, 0, -1):
         exact = (np.abs(parts * whole - np.round(parts * whole)) < _WHOLE).all(axis=0) & (whole <= most)
         # Ends with the coarsest steps that they are whole ones of, and then as many of these as there may be.
         most = np.where(exact, np.floor(most / whole) * whole, most)
@@ -267,7 +266,7 @@ def _cells(layer: Layer, made: Settings, levels: Array, bias: Array, steps: NDAr
     zero = np.zeros(layer.size, np.int64)
     if layer.kind == "Threshold":
         least = np.floor((layer.parameters["threshold"] - bias) * levels + 1e-6).astype(np.int64) + 1
-        return Cells(zero, zero + fmt.THETA_STUCK, zero, np.array([zero, WEIGHT_TOP - least, zero]))
+        return Cells(zero, zero + fmt.THETA_STUCK, zero, np.array([zero, fmt.WEIGHT_MAX - least, zero]))
     own = made.neurons[layer.name]
     drives = np.array([[-(-drive // made.unit) for drive in n.drives] for n in own]).T
     drives[0] += steps

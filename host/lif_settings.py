@@ -14,15 +14,14 @@ from ionspike.spec import formats as fmt
 from ionspike.spec.integrate import integrate_and_fire
 from ionspike.spec.lif import SPARE, LifError, LifNeuron, Reset, lif
 
-__all__ = ["DEEPEST", "MOST_ABOVE", "MOST_CLOCKS", "WEIGHT_TOP", "Settings", "settings"]
+__all__ = ["DEEPEST", "MOST_ABOVE", "MOST_CLOCKS", "Settings", "settings"]
 
 Array = NDArray[np.float64]
 
-WEIGHT_TOP = (1 << fmt.WEIGHT_BITS - 1) - 1
 _V_TOP = (1 << fmt.G_BITS) - 1
 #: Sources that make the constant drive of a tick: more make finer weights and take more neurons.
 MOST_CLOCKS = 16
-_FEWEST = math.ceil(_V_TOP / WEIGHT_TOP / MOST_CLOCKS)
+_FEWEST = math.ceil(_V_TOP / fmt.WEIGHT_MAX / MOST_CLOCKS)
 #: A finer unit of drives is taken unless a membrane rests further from where it should than this, and
 #: than with the unit for which the largest weight just has 127 steps.
 _STILL, _WORSE = 0.006, 1.1
@@ -104,7 +103,7 @@ def settings(layers: list[Layer], sums: dict[str, Sums], largest: dict[str, Arra
 
 def _most(largest: Array, unit: int) -> Array:
     """Drive of a threshold with which the largest weight is one of 127."""
-    return np.minimum(WEIGHT_TOP * unit / np.maximum(largest, 1e-9), 1e9)
+    return np.minimum(fmt.WEIGHT_MAX * unit / np.maximum(largest, 1e-9), 1e9)
 
 
 def _base(layers: list[Layer], sums: dict[str, Sums], largest: dict[str, Array], beta: float,
@@ -115,8 +114,8 @@ def _base(layers: list[Layer], sums: dict[str, Sums], largest: dict[str, Array],
     inhibition = max(float(sums[layer.name].inhibition.max()) for layer in firing)
     excitation = max(float(sums[layer.name].excitation.max()) for layer in firing)
     weight = max(float(largest[layer.name].max()) for layer in firing)
-    coarsest = min(max(_FEWEST, math.ceil(weight * _V_TOP / (inhibition + excitation) / WEIGHT_TOP)),
-                   _V_TOP // WEIGHT_TOP)
+    coarsest = min(max(_FEWEST, math.ceil(weight * _V_TOP / (inhibition + excitation) / fmt.WEIGHT_MAX)),
+                   _V_TOP // fmt.WEIGHT_MAX)
 
     def made(unit: int) -> LifNeuron:
         spare = 0.0
@@ -151,7 +150,7 @@ def _integrating(layers: list[Layer], sums: dict[str, Sums], largest: dict[str, 
             below=min(DEEPEST, max(_LEAST_DEPTH, *(sums[name].below for name in names))),
             above=min(MOST_ABOVE, max(SPARE, *(sums[name].above for name in names))),
             # A threshold that is subtracted may be a step more.
-            levels=WEIGHT_TOP / max(weight, WEIGHT_TOP / _V_TOP) - (reset == "subtract"), reset=reset)
+            levels=fmt.WEIGHT_MAX / max(weight, fmt.WEIGHT_MAX / _V_TOP) - (reset == "subtract"), reset=reset)
     except LifError as error:
         raise InputError(f"IF {names[0]!r}: {error}") from None
     levels = found.threshold_drive / found.unit

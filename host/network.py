@@ -20,7 +20,6 @@ __all__ = ["Network", "Projection"]
 
 _SCALE_STEP_V = 2.0 ** -(fmt.SCALE_SHIFT + fmt.G_FRAC)
 _SCALE_MAX = (1 << fmt.SCALE_BITS) - 1
-_WEIGHT_MAX = (1 << fmt.WEIGHT_BITS - 1) - 1
 
 
 @dataclass(frozen=True)
@@ -252,17 +251,17 @@ class Network:
         if not (np.isfinite(limit) and limit >= 0):
             raise InputError(f"max_V must be a positive number of volts, not {max_V!r}")
         # Rounded up, so that the largest weight is never clipped.
-        scale = max(1, int(np.ceil(limit / _WEIGHT_MAX / _SCALE_STEP_V - 1e-9)))
+        scale = max(1, int(np.ceil(limit / fmt.WEIGHT_MAX / _SCALE_STEP_V - 1e-9)))
         if scale > _SCALE_MAX:
             raise InputError(f"weights up to {limit:.3g} V are beyond the "
-                             f"{_WEIGHT_MAX * _SCALE_MAX * _SCALE_STEP_V:.3g} V a weight can be; "
+                             f"{fmt.WEIGHT_MAX * _SCALE_MAX * _SCALE_STEP_V:.3g} V a weight can be; "
                              f"drives end at 2 V, so give max_V to clip them")
         scale_V = scale * _SCALE_STEP_V
         clipped, quantised = 0, []
         for p in projections:
             steps = np.round(p.weights / scale_V)
-            clipped += int((np.abs(steps) > _WEIGHT_MAX).sum())
-            steps = np.clip(steps, -_WEIGHT_MAX, _WEIGHT_MAX).astype(np.int8)
+            clipped += int((np.abs(steps) > fmt.WEIGHT_MAX).sum())
+            steps = np.clip(steps, -fmt.WEIGHT_MAX, fmt.WEIGHT_MAX).astype(np.int8)
             quantised.append(Projection(p.source, steps, p.source_start, p.target_start, p.delay))
         metadata = {**rest.pop("metadata", {}), "clipped_weights": clipped}
         return cls(device=device, dt_s=dt_s, inputs=inputs,  # type: ignore[arg-type]

@@ -11,7 +11,6 @@ from ionspike.spec import formats as fmt
 __all__ = ["relayed", "tapped"]
 
 _MOST_RELAYS = 2040
-_WEIGHT_TOP = (1 << fmt.WEIGHT_BITS - 1) - 1
 
 
 def relayed(projection: Projection, longest: int, first: int) -> tuple[list[Projection], int]:
@@ -54,10 +53,10 @@ def tapped(taps: Sequence[Projection], longest: int, first: int) -> tuple[list[P
                     f"{-(-(tap.delay - longest) // (longest + 1)) * len(used):,} neurons that pass spikes "
                     f"on; no core has more than {_MOST_RELAYS:,}")
             delay = min(longest, tap.delay - passed - 1)
-            pick = np.diag(np.full(len(used), _WEIGHT_TOP, np.int8))
+            pick = np.diag(np.full(len(used), fmt.WEIGHT_MAX, np.int8))
             if rows is None:
                 pick = np.zeros((len(tap.weights), len(used)), np.int8)
-                pick[used, np.arange(len(used))] = _WEIGHT_TOP
+                pick[used, np.arange(len(used))] = fmt.WEIGHT_MAX
             found.append(Projection(source, pick, start, first + hops * len(used), delay))
             source, start, rows = "neurons", first + hops * len(used), used
             passed, hops = passed + delay + 1, hops + 1

@@ -4,6 +4,8 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from ionspike.host.arguments import add_board, add_json, open_board, verb
 from ionspike.host.compiler import compile
 from ionspike.host.console import emit, table
@@ -34,7 +36,8 @@ def _info(arguments: argparse.Namespace) -> int:
         "device": network.device.name, "dt_s": network.dt_s, "inputs": network.inputs,
         "neurons": network.neurons, "synapses": network.synapses,
         "projections": len(network.projections), "scale_V": network.scale_V,
-        "outputs": len(network.outputs),
+        "outputs": len(network.outputs), "classes": len(network.classes),
+        "votes": 0 if network.votes is None else int(np.count_nonzero(network.votes)),
         "faults": "none" if network.faults is None else str(network.faults),
         "image_digest": compiled.image.digest()}
     lines = [*table(facts.items()), *compiled.report.lines(),

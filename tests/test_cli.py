@@ -13,6 +13,7 @@ import pytest
 from nets import DT_S, network, spikes
 
 from ionspike.host.cli import main
+from ionspike.host.network import Network
 from ionspike.host.spikes import Spikes
 
 GOLDEN = ("--backend", "golden")
@@ -80,6 +81,15 @@ def test_info_of_networks_and_boards(files, cli):
     said = json.loads(out)
     assert code == 0 and said["neurons"] == 512 and said["registers"]["control"] == 0
     assert "is_hardware" in cli("info", *GOLDEN)[1]
+
+
+def test_info_says_how_a_network_answers(files, cli):
+    whole = Network.dense(np.full((3, 4), 0.1), labels=("a", "b"), votes=[[1, 0], [0, -2], [3, 4], [0, 0]])
+    whole.save("votes.ion")
+    for name, expected in (("net.ion", None), ("votes.ion", (4, 2, 4))):
+        network, said = Network.load(name), json.loads(cli("info", name, "--json")[1])
+        found = said["outputs"], said["classes"], said["votes"]
+        assert found == (expected or (len(network.outputs), len(network.classes), 0))
 
 
 def test_list_and_version(cli):

@@ -14,9 +14,10 @@ from torch.nn.functional import cross_entropy
 from ionspike.host.errors import InputError
 from ionspike.host.mismatch import Mismatch
 from ionspike.host.network import Network
+from ionspike.spec import formats as fmt
 from ionspike.train import checkpoint
 from ionspike.train.events import Events
-from ionspike.train.neuron import WEIGHT_MAX, quantise
+from ionspike.train.neuron import quantise
 from ionspike.train.recurrent import Recurrent
 from ionspike.train.settings import Settings
 
@@ -70,7 +71,7 @@ class Training(nn.Module):
         outputs."""
         if self.settings.outputs:
             return None
-        step = max(float(self.readout.detach().abs().max()), 1e-6) / WEIGHT_MAX
+        step = max(float(self.readout.detach().abs().max()), 1e-6) / fmt.WEIGHT_MAX
         return quantise(self.readout, step), step
 
     def spikes(self, chosen: NDArray[np.int64], rng: np.random.Generator | None,

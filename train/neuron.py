@@ -9,13 +9,11 @@ from ionspike.spec import formats as fmt
 from ionspike.spec.coefficients import XI_STD, coefficients
 from ionspike.spec.device import Device
 
-__all__ = ["WEIGHT_MAX", "Memristors", "quantise"]
+__all__ = ["Memristors", "quantise"]
 
 _F_MAX = ((1 << fmt.F_BITS) - 1) / fmt.ONE
 _V_MAX = ((1 << fmt.G_BITS) - 1) / (1 << fmt.G_FRAC)
 _THETA_FRAC = fmt.F_FRAC - fmt.THETA_SHIFT
-#: Of a core's weight, and of a vote.
-WEIGHT_MAX = (1 << fmt.WEIGHT_BITS - 1) - 1
 #: What the one that the integers take off a loss, and the fraction they round away, come to.
 _F_LOSS, _R_LOSS, _V_LOSS = 1.5 * 2.0**-fmt.F_FRAC, 1.5 * 2.0**-fmt.R_FRAC, 1.5 * 2.0**-fmt.G_FRAC
 
@@ -70,8 +68,8 @@ class _Drive(torch.autograd.Function):
 class _Quantise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weights: Tensor, step: float) -> Tensor:
-        ctx.save_for_backward(weights.abs() <= WEIGHT_MAX * step)
-        return torch.round(weights / step).clamp(-WEIGHT_MAX, WEIGHT_MAX) * step
+        ctx.save_for_backward(weights.abs() <= fmt.WEIGHT_MAX * step)
+        return torch.round(weights / step).clamp(-fmt.WEIGHT_MAX, fmt.WEIGHT_MAX) * step
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
