@@ -1,5 +1,6 @@
 """Events of many channels to the raster that a network's inputs get: in training, and on a board."""
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -102,14 +103,28 @@ class Frame:
     def filled(self, item: NDArray[Any] | int, at: NDArray[np.int32], group: NDArray[np.int32],
                channels: int, items: int) -> NDArray[np.bool_]:
         """``[items, ticks, inputs]`` of what :meth:`ticks_of` and :meth:`groups_of` give."""
+        if self.levels != (1,):
+            return self.shown(self.counted(item, at, group, channels, items))
+        place, shape = self._places(item, at, group, channels, items)
+        raster = np.zeros(shape, bool)
+        raster.reshape(-1)[place] = True
+        return raster[:, :-1, :-1]
+
+    def counted(self, item: NDArray[Any] | int, at: NDArray[np.int32], group: NDArray[np.int32],
+                channels: int, items: int) -> NDArray[np.int64]:
+        """``[items, ticks, groups]``, how many events there are, of what :meth:`filled` takes."""
+        place, shape = self._places(item, at, group, channels, items)
+        return np.bincount(place, minlength=math.prod(shape)).reshape(shape)[:, :-1, :-1]
+
+    def shown(self, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """``[items, ticks, inputs]`` of counts of events."""
+        return np.concatenate([counts >= level for level in self.levels], axis=-1)
+
+    def _places(self, item: NDArray[Any] | int, at: NDArray[np.int32], group: NDArray[np.int32],
+                channels: int, items: int) -> tuple[NDArray[np.int64], tuple[int, int, int]]:
+        """Where each event is in an array of this shape, whose last tick and group are for those outside."""
         shape = items, self.ticks + 1, self.groups(channels) + 1
-        place = (np.asarray(item, np.int64) * shape[1] + at) * shape[2] + group
-        if self.levels == (1,):
-            raster = np.zeros(shape, bool)
-            raster.reshape(-1)[place] = True
-            return raster[:, :-1, :-1]
-        events = np.bincount(place, minlength=items * shape[1] * shape[2]).reshape(shape)[:, :-1, :-1]
-        return np.concatenate([events >= level for level in self.levels], axis=-1)
+        return (np.asarray(item, np.int64) * shape[1] + at) * shape[2] + group, shape
 
     def left_out(self, tick: NDArray[np.floating[Any]], channel: NDArray[Any],
                  channels: int) -> dict[str, int]:

@@ -49,7 +49,8 @@ def _train(arguments: argparse.Namespace) -> int:
 
         from ionspike.train import native, sources
         from ionspike.train import settings as presets
-        from ionspike.train.loop import Training, accuracy, train
+        from ionspike.train.loop import train
+        from ionspike.train.training import Training, accuracy, teacher_accuracy
     except ImportError as error:
         raise InputError(f"training needs torch: pip install 'ionspike[train]' ({error})") from None
     named = {"digits": presets.DIGITS, "speech": presets.SPEECH, "braille": presets.BRAILLE}
@@ -87,6 +88,7 @@ def _train(arguments: argparse.Namespace) -> int:
 
     from ionspike.train.evaluate import read, shape_for
     floating = accuracy(training, validation)
+    teacher = teacher_accuracy(training, validation) if training.teacher is not None else None
     network = training.made({
         "title": events.name, "data": events.digest, "licence": events.licence,
         "seed": arguments.seed, "epochs": arguments.epochs, "held_out": list(held_out),
@@ -101,7 +103,8 @@ def _train(arguments: argparse.Namespace) -> int:
     exact = [float(np.mean(read(network, raster, seed, shape) == labels)) for seed in _SEEDS]
     network.metadata["accuracy"] = {"validation": {
         "items": len(validation), "float": round(floating, 6), "lfsr_seeds": list(_SEEDS),
-        "bit_exact": [round(a, 6) for a in exact]}}
+        "bit_exact": [round(a, 6) for a in exact],
+        **({} if teacher is None else {"teacher": round(teacher, 6)})}}
     network.save(output)
     if keep.exists():
         os.remove(keep)
@@ -114,7 +117,7 @@ def _train(arguments: argparse.Namespace) -> int:
                  "weights": shape.words * shape.lanes},
         "seed": arguments.seed, "epochs": arguments.epochs, "losses": losses, "on": where,
         "native": where == "cpu" and native.available(), "train_s": train_s,
-        "chance": 1 / len(events.classes), "float": floating, "bit_exact": exact,
+        "chance": 1 / len(events.classes), "teacher": teacher, "float": floating, "bit_exact": exact,
         "lfsr_seeds": list(_SEEDS)}
     emit(facts, table([
         ("data", f"{events.name}: {len(chosen):,} items to train on, {len(validation):,} held out"
@@ -124,6 +127,8 @@ def _train(arguments: argparse.Namespace) -> int:
         *([("without", settings.missing)] if settings.missing else []),
         ("trained", f"{arguments.epochs} epochs on {where} in {train_s:.0f} s, seed "
                     f"{arguments.seed}, loss {losses[0]:.3f} to {losses[-1]:.3f}"),
+        *([] if teacher is None else [("teacher", f"{teacher:.2%} of what was held out, {settings.teacher} epochs; "
+                                       f"thrown away")]),
         ("float model", f"{floating:.2%} of what was held out; chance is "
                         f"{1 / len(events.classes):.1%}"),
         ("bit-exact", ", ".join(f"{a:.2%}" for a in exact)

@@ -24,9 +24,10 @@ from ionspike.train import arrays, braille, checkpoint, speech  # noqa: E402
 from ionspike.train.augmentation import Augmentation  # noqa: E402
 from ionspike.train.evaluate import different, read, shape_for  # noqa: E402
 from ionspike.train.events import Events  # noqa: E402
-from ionspike.train.loop import Training, accuracy, train  # noqa: E402
+from ionspike.train.loop import train  # noqa: E402
 from ionspike.train.properties import PROPERTIES, without  # noqa: E402
 from ionspike.train.settings import FILE, Settings  # noqa: E402
+from ionspike.train.training import Training, accuracy  # noqa: E402
 
 TINY = Settings(hidden=(16,), outputs=2, ticks=25, bin_s=1e-3, batch=24, rate=0.03, warm_up=0.05,
                 drop=0.05, time_stretch=0.05)
@@ -440,6 +441,19 @@ def test_train_verb_writes_a_network_that_runs(tmp_path, capsys, monkeypatch):
     assert run("thirds.npz", *SMALL, "--epochs", "8", "--seed", "1", "--hold-out", "5",
                "--output", "again.ion") == 0
     assert "bit-exact" in capsys.readouterr().out
+    assert Path("again.ion").read_bytes() == Path("thirds.ion").read_bytes()
+
+
+def test_train_verb_says_how_good_the_teacher_was(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file_of_thirds("thirds.npz")
+    taught = [*SMALL, "--epochs", "2", "--seed", "1", "--hold-out", "5", "--set", "teacher=3"]
+    assert run("thirds.npz", *taught, "--json") == 0
+    told, network = json.loads(capsys.readouterr().out), Network.load("thirds.ion")
+    assert told["teacher"] > 0.9 and told["settings"]["teacher"] == 3
+    assert network.metadata["accuracy"]["validation"]["teacher"] == round(told["teacher"], 6)
+    assert run("thirds.npz", *taught, "--output", "again.ion") == 0
+    assert "of what was held out, 3 epochs; thrown away" in capsys.readouterr().out
     assert Path("again.ion").read_bytes() == Path("thirds.ion").read_bytes()
 
 

@@ -103,6 +103,21 @@ class Events:
         ----------
         changed, rng : by how much items are changed, and the generator that draws it.
         """
+        item, at, group = self._placed(chosen, frame, changed, rng)
+        raster = frame.filled(item, at, group, self.channels, len(chosen))
+        return _heard(raster, changed, rng)
+
+    def counted(self, chosen: NDArray[np.int64], frame: Frame, changed: Augmentation | None = None,
+                rng: np.random.Generator | None = None) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """The same, and the events in each tick and group, ``[items, ticks, groups]``, of silent inputs
+        too."""
+        item, at, group = self._placed(chosen, frame, changed, rng)
+        counts = frame.counted(item, at, group, self.channels, len(chosen))
+        return _heard(frame.shown(counts), changed, rng), counts
+
+    def _placed(self, chosen: NDArray[np.int64], frame: Frame, changed: Augmentation | None,
+                rng: np.random.Generator | None) -> tuple[NDArray[np.int32], ...]:
+        """Item, tick and group of each event."""
         items = len(chosen)
         lengths = self.offset[chosen + 1] - self.offset[chosen]
         item = np.repeat(np.arange(items, dtype=np.int32), lengths)
@@ -111,22 +126,24 @@ class Events:
         at, channel = self.at[event].astype(np.int32), self.channel[event].astype(np.int32)
         tick = np.arange(float(at.max(initial=0) + 1)) * (self.step_s / frame.bin_s)
         if changed is None or rng is None:
-            return frame.filled(item, frame.ticks_of(tick)[at],
-                                frame.groups_of(np.arange(self.channels), self.channels)[channel],
-                                self.channels, items)
+            groups = frame.groups_of(np.arange(self.channels), self.channels)
+            return item, frame.ticks_of(tick)[at], groups[channel]
         item, at, channel = changed.events(item, at, channel, self.labels[chosen], rng)
         kept = (at >= 0) & (at < len(tick))
         item, at, channel = item[kept], at[kept], channel[kept]
         ticks, channels = changed.moved(items, tick, np.arange(float(self.channels)), rng)
-        raster = frame.filled(item, frame.ticks_of(ticks)[item, at],
-                              frame.groups_of(channels, self.channels)[item, channel],
-                              self.channels, items)
-        if changed.drop:
-            raster &= ~changed.silent(items, raster.shape[2], rng)
-        return raster
+        return (item, frame.ticks_of(ticks)[item, at],
+                frame.groups_of(channels, self.channels)[item, channel])
 
     def late(self, chosen: NDArray[np.int64], frame: Frame) -> int:
         """Events of these items that come after the last tick and are left out."""
         last = round(frame.ticks * frame.bin_s / self.step_s)
         return sum(int(np.count_nonzero(self.at[self.offset[k]:self.offset[k + 1]] >= last))
                    for k in chosen)
+
+
+def _heard(raster: NDArray[np.bool_], changed: Augmentation | None,
+           rng: np.random.Generator | None) -> NDArray[np.bool_]:
+    if changed is None or rng is None or not changed.drop:
+        return raster
+    return raster & ~changed.silent(len(raster), raster.shape[2], rng)

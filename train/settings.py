@@ -21,7 +21,7 @@ _RANGES = {
     "time_stretch": (0.0, 0.9), "late": (0.0, 1000.0), "drop": (0.0, 0.9), "thin": (0.0, 0.9),
     "blend": (0.0, 1.0), "spread_growth": (0.0, 1.0),
     "spread_rc": (0.0, 1.0), "spread_gap": (0.0, 0.25), "readout": (0.0, 100.0),
-    "smoothing": (0.0, 0.5), "clip": (1e-3, 1e3),
+    "smoothing": (0.0, 0.5), "teacher": (0, 10_000), "clip": (1e-3, 1e3),
 }
 
 
@@ -52,6 +52,8 @@ class Settings:
     readout : weight of the loss of a linear readout of the hidden neurons, which is trained along
         and thrown away; where they vote, that is all there is.
     smoothing : of labels.
+    teacher : epochs of a :class:`~ionspike.train.teacher.Teacher`, which is trained first on the labels and
+        thrown away at the end; the network learns its scores. With 0, there is none.
     clip : largest norm of a gradient.
     """
 
@@ -88,6 +90,7 @@ class Settings:
     spread_gap: float = 0.0
     readout: float = 1.0
     smoothing: float = 0.05
+    teacher: int = 0
     clip: float = 1.0
 
     def __post_init__(self) -> None:
