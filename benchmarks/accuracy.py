@@ -46,7 +46,7 @@ PRESETS = {"digits": presets.DIGITS, "braille": presets.BRAILLE, "speech": prese
 
 def words(variant):
     """What `ionspike train` has to be told by --set."""
-    return {"plain": [], "larger": ["hidden=416"],
+    return {"plain": [], "larger": ["hidden=256,256"],
             "mismatch": [f"spread_growth={SPREAD}", f"spread_rc={SPREAD}"]}.get(
                 variant, [f"missing={variant}"])
 
