@@ -10,7 +10,7 @@ from conftest import lack, require_package
 
 from ionspike.host.audio import Audio
 from ionspike.host.bushy_cells import Bushy, BushyCells
-from ionspike.host.cochlea import BLOCK, Cochlea, encode
+from ionspike.host.cochlea import BLOCK, Cochlea, Ear, encode
 from ionspike.host.errors import InputError
 from ionspike.host.hair_cells import HairCells, Transmitter
 from ionspike.host.membrane import HOP, RATE_HZ, Filter, Membrane
@@ -127,6 +127,17 @@ def test_a_tone_is_heard_at_its_place_while_it_lasts():
     # All others spike now and then by themselves, as nerve fibres do.
     assert during[near].mean() > 0.9 and near[during].mean() > 0.6
     assert tick[near & during].min() < 230      # the onset is not late
+
+
+def test_places_have_the_gain_that_the_tilt_says():
+    assert Ear(tilt=(0.0,)).gains(7) == pytest.approx(0.12)
+    assert Ear(gain=2.0, tilt=(1.0, 0.0)).gains(4) == pytest.approx(2 * np.exp([-0.75, -0.25, 0.25, 0.75]))
+    own, flat = (ear.gains(700) for ear in (Ear(), Ear(tilt=(0.0,))))
+    loud = (own > flat).nonzero()[0]
+    # One stretch of places, those of 0.7 to 15 kHz, is made louder.
+    assert np.array_equal(loud, np.arange(loud[0], loud[-1] + 1)) and 40 < loud[0] < 80 and 430 < loud[-1] < 500
+    counts = [encode(tone(hertz, 0.2), seed=1, ear=ear).count for hertz in (2500, 150) for ear in (Ear(), Ear(tilt=(0.0,)))]
+    assert counts[0] > counts[1] > 100 and 100 < counts[2] < counts[3]
 
 
 def test_the_last_tick_is_the_sounds_own():
