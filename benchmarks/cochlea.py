@@ -7,15 +7,15 @@
 Needs soundfile and, in ../shared/data or the folder that IONSPIKE_DATA names, recordings with that
 encoder's spikes. Compared are histograms of 10 ms x 10 channels. Two runs of that encoder differ by
 their noise, and agree to a correlation of 0.94. Utterances that parameters were fitted to are left
-out; ``--fit`` takes those of them that are not of speakers 1 and 9, whom trained networks are measured
-on, and says which `Ear.tilt` gives the reference's mean spikes of each channel. Seconds are of the CPU, the kernels made once and counted apart.
+out; ``--fit`` takes those of them that are not of the speakers whom trained networks are measured on, and
+says which `Ear.tilt` gives the reference's mean spikes of each channel. Seconds are of the CPU, the
+kernels made once and counted apart.
 """
 
 import argparse
 import io
 import json
 import os
-import re
 import statistics
 import sys
 import time
@@ -27,8 +27,9 @@ from typing import Any
 import numpy as np
 
 from ionspike.host.audio import Audio
-from ionspike.host.cochlea import CHANNELS, Cochlea, Ear, encode
+from ionspike.host.cochlea import CHANNELS, Cochlea, Ear, encode, places
 from ionspike.host.spikes import Spikes
+from ionspike.train.speech import HELD_OUT
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("IONSPIKE_DATA", ROOT.parent / "shared" / "data"))
@@ -38,7 +39,7 @@ SAMPLE, SPIKES = "hd_audio_train_sample.zip", "hd_spikes_train.npz"
 FITTED = {*range(3, 300, 25), *range(3, 300, 20), *range(5, 300, 25)}
 #: Speakers that no tilt is fitted to; powers of the polynomial; how often it is corrected; spikes of a
 #: channel beside which chance is little.
-MEASURED, POWER, ROUNDS, FEW = re.compile("speaker-0[19]"), 3, 5, 30
+MEASURED, POWER, ROUNDS, FEW = tuple(f"speaker-{k:02}" for k in HELD_OUT), 3, 5, 30
 
 
 def read(content: Any) -> Audio:
@@ -107,11 +108,12 @@ def measure(utterances: int) -> dict[str, Any]:
     return found
 
 
-def fit() -> tuple[float, ...]:
+def fit() -> None:
     """The tilt, said after each correction."""
-    place = (2 * np.arange(CHANNELS) + 1) / CHANNELS - 1
+    place = places(CHANNELS)
     recordings = [(audio, np.bincount(channel, minlength=CHANNELS))
-                  for name, audio, _, channel in sample(len(FITTED), fitted=True) if not MEASURED.search(name)]
+                  for name, audio, _, channel in sample(len(FITTED), fitted=True)
+                  if not any(speaker in name for speaker in MEASURED)]
     theirs = sum(counts for _, counts in recordings)
     tilt: tuple[float, ...] = (0.0,)
     for _ in range(ROUNDS):
@@ -122,7 +124,6 @@ def fit() -> tuple[float, ...]:
         better = np.polyfit(place, np.polyval(tilt, place) + off, POWER, w=weight)
         tilt = tuple(round(float(c), 3) for c in better)
     print(f"then {tilt}")
-    return tilt
 
 
 def main() -> int:

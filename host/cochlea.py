@@ -17,7 +17,7 @@ from ionspike.host.hair_cells import HairCells, Transmitter
 from ionspike.host.membrane import DELAY, HOP, RATE_HZ, Filter, Membrane
 from ionspike.host.spikes import Spikes
 
-__all__ = ["BLOCK", "CHANNELS", "Cochlea", "Ear", "encode"]
+__all__ = ["BLOCK", "CHANNELS", "Cochlea", "Ear", "encode", "places"]
 
 #: The most, and the number of the Heidelberg data sets.
 CHANNELS = 700
@@ -49,8 +49,12 @@ class Ear:
 
     def gains(self, channels: int) -> NDArray[np.float32]:
         """``[channels]``, from the base on."""
-        place = (2 * np.arange(channels) + 1) / channels - 1
-        return (self.gain * np.exp(np.polyval(self.tilt, place))).astype(np.float32)
+        return (self.gain * np.exp(np.polyval(self.tilt, places(channels)))).astype(np.float32)
+
+
+def places(channels: int) -> NDArray[np.float64]:
+    """``[channels]``, where they are, from -1 at the base to 1 at the apex."""
+    return (2 * np.arange(channels) + 1) / channels - 1
 
 
 class Cochlea:

@@ -18,7 +18,7 @@ CHANGED = Augmentation(2, 0.1, 0.1, 2, 0.3, 0.2, 0.5)
 
 
 @pytest.fixture(scope="module")
-def taught(tmp_path_factory):
+def taught():
     torch.set_num_threads(1)
     return trained(TAUGHT, epochs=4)
 
