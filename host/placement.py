@@ -12,10 +12,9 @@ from ionspike.spec.shape import CoreShape
 
 __all__ = ["Placement", "place"]
 
-#: Alignment of populations to groups, and how many all-zero groups make a row two rows, of a neuron and of an
-#: input. Splitting saves words and costs sources, alignment saves words and costs neurons: the first that fits.
-_PLANS = ((True, 4, 4), (True, None, None), (True, 1, 1), (False, 4, 4), (False, None, None), (False, 1, 1),
-          (True, None, 4), (False, None, 4))
+#: Alignment of populations to groups, and how many all-zero groups make a row two rows. Splitting
+#: saves words and costs sources, alignment saves words and costs neurons: the first that fits.
+_PLANS = ((True, 4), (True, None), (True, 1), (False, 4), (False, None), (False, 1))
 
 #: ``(delay, first group, int8 weights of whole groups)``
 Row = tuple[int, int, bytes]
@@ -60,9 +59,9 @@ def place(network: Network, shape: CoreShape) -> Placement:
                              f"{shape.delay_slots} accumulator slots reach "
                              f"{shape.delay_slots - 1}")
     shortage = None
-    for plan in _PLANS:
+    for aligned, gap in _PLANS:
         try:
-            found = _attempt(network, shape, *plan)
+            found = _attempt(network, shape, aligned, gap)
         except InputError as error:
             shortage = error
             continue
@@ -74,8 +73,7 @@ def place(network: Network, shape: CoreShape) -> Placement:
     raise shortage
 
 
-def _attempt(network: Network, shape: CoreShape, aligned: bool, neuron_gap: int | None,
-             input_gap: int | None) -> Placement:
+def _attempt(network: Network, shape: CoreShape, aligned: bool, gap: int | None) -> Placement:
     starts = {p.target_start for p in network.projections} if aligned else set()
     chains = np.ones(network.neurons, np.int64)
     while True:
@@ -89,13 +87,13 @@ def _attempt(network: Network, shape: CoreShape, aligned: bool, neuron_gap: int 
             raise InputError(f"the network's {network.neurons} neurons take {at} places, because "
                              f"{int((chains > 1).sum())} of them need more than one fan-out row; "
                              f"this board has {shape.neurons}")
-        rows = _rows(network, "neurons", network.neurons, neurons, shape, neuron_gap)
+        rows = _rows(network, "neurons", network.neurons, neurons, shape, gap)
         needed = np.maximum(chains, [len(r) for r in rows])
         # Rows depend on places and places on rows; chains only grow, so this ends.
         if (needed == chains).all():
             break
         chains = needed
-    input_rows = _rows(network, "inputs", network.inputs, neurons, shape, input_gap)
+    input_rows = _rows(network, "inputs", network.inputs, neurons, shape, gap)
     counts = np.array([max(1, len(r)) for r in input_rows])
     if (at := int(counts.sum())) > shape.inputs:
         raise InputError(f"the network's {network.inputs} inputs take {at} places, because "

@@ -15,8 +15,7 @@ from ionspike.spec.shape import DEFAULT_SHAPE
 torch = pytest.importorskip("torch", reason="not installed: torch (pip install torch)")
 
 from ionspike.train import layer as normalised  # noqa: E402
-from ionspike.train import local, native, neuron, steps  # noqa: E402
-from ionspike.train.places import Places  # noqa: E402
+from ionspike.train import native, neuron, steps  # noqa: E402
 from ionspike.train.properties import PROPERTIES, without  # noqa: E402
 from ionspike.train.recurrent import Recurrent  # noqa: E402
 from ionspike.train.unroll import Unroll  # noqa: E402
@@ -27,16 +26,16 @@ DEVICE = Device.load("zhao2025_ms").with_(r_control_ohm=200e6)
 
 
 def recurrent(hidden=(24, 16), outputs=8, inputs=12, seed=1, native=False, device=DEVICE,
-              growth=1.0, gain_V=.8, bias_V=.8, places=None, **changes):
+              growth=1.0, gain_V=.8, bias_V=.8, **changes):
     """A network with devices of many kinds, and means and variances that its inputs gave it."""
     generator = torch.Generator().manual_seed(seed)
     model = Recurrent(device.with_(**changes), DT_S, inputs, hidden, outputs, growth=growth,
                       scale_V=4096 * 2.0**-19, gain_V=gain_V, bias_V=bias_V, recurrent_V=.1,
-                      dropout=0.3, generator=generator, places=places, native=native)
+                      dropout=0.3, generator=generator, native=native)
     with torch.no_grad():
         for layer in model.layers:
             layer.growths += torch.randn(layer.growths.shape, generator=generator) * 0.3
-        with mock.patch.object(normalised, "MOMENTUM", 1.0), mock.patch.object(local, "MOMENTUM", 1.0):
+        with mock.patch.object(normalised, "_MOMENTUM", 1.0):
             model(stimulus(inputs=inputs))
     return model.eval()
 
@@ -64,12 +63,12 @@ def by_autograd(model, x):
     mean, limit = steps.way(m.h)[1], model.limit
     kg, growth, found = model.kg(), model.growth(), []
     for layer, part in zip(model.layers, model.ranges, strict=True):
-        f = r = g = n = z = torch.zeros(x.shape[1], part.stop - part.start).to(x)
+        f = r = g = n = z = torch.zeros(x.shape[1], layer.bias.numel()).to(x)
         off = torch.ones_like(f, dtype=torch.bool)
         spikes = []
         for drive in layer.drive(x):
-            if (own := layer.own()) is not None:
-                drive = drive + z @ own
+            if layer.recurrent is not None:
+                drive = drive + z @ layer.own()
             v = neuron._Drive.apply(drive)
             e = torch.relu(v - g) + steps._OPEN_SLOPE * (v - v.detach()) * (v <= g)
             at = lambda gap: (gap * len(m.h)).clamp(0, len(m.h) - 1).long()  # noqa: E731
@@ -93,11 +92,10 @@ def by_autograd(model, x):
     return torch.cat(found, -1)
 
 
-@pytest.mark.parametrize("learning, places", [
-    (False, None), (True, None), (False, Places(6, 2, 8, 3, 2)), (True, Places(6, 2, 8, 3, 2))])
-def test_gradients_are_those_of_autograd(learning, places):
+@pytest.mark.parametrize("learning", [False, True], ids=["settled", "normalised"])
+def test_gradients_are_those_of_autograd(learning):
     # Double precision, where no rounding makes spikes differ.
-    model, x = recurrent(places=places, **SILENT).double().train(learning), stimulus().double()
+    model, x = recurrent(**SILENT).double().train(learning), stimulus().double()
     generator = torch.Generator().manual_seed(5)
     towards = torch.randn(60, 16, model.neurons, generator=generator).double()
     found = []
@@ -221,14 +219,13 @@ def exported(model):
     return model.network(tuple(str(k // 2) for k in range(model.outputs)), {})
 
 
-@pytest.mark.parametrize("changes", [{}, {"gap": -0.05}, {"places": Places(6, 2, 8, 3, 2)}, *(
+@pytest.mark.parametrize("changes", [{}, {"gap": -0.05}, *(
     {"device": without(DEVICE, name)} for name in PROPERTIES if name != "cascade")])
 def test_golden_model_has_the_float_models_coefficients_and_nearly_its_spikes(changes):
     model, x = recurrent(**SILENT, **changes), stimulus(batch=64)
     network = exported(model)
     exact, compiled = golden(network, x)
-    place = np.argsort(model.order)
-    exact, words = exact[..., place], compiled.image.coefficients[compiled.neuron_slots[place]].astype(np.int64)
+    words = compiled.image.coefficients[compiled.neuron_slots].astype(np.int64)
     assert (words & 0xFFF).tolist() == np.rint(model.kg().detach().numpy() * 4096).tolist()
     assert (words >> 12 & 0xFFF).tolist() == np.rint(model.growth().detach().numpy() * 8192).tolist()
     # Each neuron under what the golden model's spikes make its drive: no neuron answers for another.
@@ -236,10 +233,10 @@ def test_golden_model_has_the_float_models_coefficients_and_nearly_its_spikes(ch
     alone = []
     for k, (layer, part) in enumerate(zip(model.layers, model.ranges, strict=True)):
         drive = layer.drive(before[..., model.ranges[k - 1]] if k else x)
-        if (own := layer.own()) is not None:
-            drive = drive + before[..., part] @ own
+        if layer.recurrent is not None:
+            drive = drive + before[..., part] @ layer.own()
         alone.append(Unroll.apply(
-            drive, model.kg()[part], model.growth()[part], torch.full((part.stop - part.start,), model.limit),
+            drive, model.kg()[part], model.growth()[part], torch.full_like(layer.bias, model.limit),
             model.table, model.rest, model._steps[False], None, None).detach().numpy() > 0)
     alone = np.concatenate(alone, -1)
     assert 0.02 < exact.mean() < 0.3 and (exact.mean((0, 1)) > 0).mean() > 0.5

@@ -1,8 +1,6 @@
 """A layer of memristor neurons whose drive is normalised while it learns."""
 
 import math
-from collections.abc import Iterator
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,31 +8,14 @@ from torch.nn.functional import batch_norm
 
 from ionspike.train.neuron import quantise
 
-__all__ = ["BIAS_INPUTS", "LEAST_VARIANCE", "MOMENTUM", "Block", "Layer", "biases"]
+__all__ = ["BIAS_INPUTS", "Layer"]
 
 #: Inputs that fire in every tick and carry the neurons' biases: two, for a bias is often more than
 #: the 127 units of one weight.
 BIAS_INPUTS = 2
 #: Share of a batch in the running mean and variance.
-MOMENTUM = 0.05
-LEAST_VARIANCE = 1e-5
-
-
-class Block(NamedTuple):
-    """Weights in volts, ``[sources, neurons]``, from which source on, and to which of the layer's neurons on."""
-
-    weights: Tensor
-    source: int
-    target: int
-
-
-def biases(bias: Tensor, scale_V: float) -> Tensor:
-    """``[BIAS_INPUTS, neurons]`` of biases ``[neurons]`` in volts: what each of the inputs adds."""
-    parts = []
-    for left in range(BIAS_INPUTS, 0, -1):
-        parts.append(quantise(bias / left, scale_V))
-        bias = bias - parts[-1]
-    return torch.stack(parts)
+_MOMENTUM = 0.05
+_LEAST_VARIANCE = 1e-5
 
 
 class Layer(nn.Module):
@@ -77,15 +58,15 @@ class Layer(nn.Module):
         self.register_buffer("mean", torch.zeros(neurons))
         self.register_buffer("variance", torch.ones(neurons))
 
-    def of_neurons(self, values: Tensor) -> Tensor:
-        """``[..., neurons]`` of what each neuron has, which is the same."""
-        return values
-
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weights ``[sources, neurons]`` and biases ``[BIAS_INPUTS, neurons]`` of a core, in volts."""
-        factor = self.gain / (self.variance + LEAST_VARIANCE).sqrt()
-        return quantise(self.weights * factor, self.scale_V), \
-            biases(self.bias - self.mean * factor, self.scale_V)
+        factor = self.gain / (self.variance + _LEAST_VARIANCE).sqrt()
+        bias = self.bias - self.mean * factor
+        parts = []
+        for left in range(BIAS_INPUTS, 0, -1):
+            parts.append(quantise(bias / left, self.scale_V))
+            bias = bias - parts[-1]
+        return quantise(self.weights * factor, self.scale_V), torch.stack(parts)
 
     def own(self) -> Tensor | None:
         """Weights from the layer to itself, in volts."""
@@ -97,10 +78,6 @@ class Layer(nn.Module):
             weights, bias = self.folded()
             return spikes @ weights + bias.sum(0)
         y = (spikes @ self.weights).flatten(0, 1)
-        drive = batch_norm(y, self.mean, self.variance, self.gain, self.bias, True, MOMENTUM,
-                           LEAST_VARIANCE)
+        drive = batch_norm(y, self.mean, self.variance, self.gain, self.bias, True, _MOMENTUM,
+                           _LEAST_VARIANCE)
         return drive.unflatten(0, spikes.shape[:2])
-
-    def blocks(self) -> Iterator[Block]:
-        """What a core has of it, but for :meth:`own` and the biases."""
-        yield Block(self.folded()[0], 0, 0)

@@ -14,9 +14,7 @@ from ionspike.spec import formats as fmt
 from ionspike.spec.coefficients import coefficients
 from ionspike.spec.device import Device
 from ionspike.train.layer import BIAS_INPUTS, Layer
-from ionspike.train.local import Local
 from ionspike.train.neuron import Memristors
-from ionspike.train.places import Places
 from ionspike.train.steps import Steps, way
 from ionspike.train.unroll import Unroll
 
@@ -47,8 +45,7 @@ class Recurrent(nn.Module):
     Parameters
     ----------
     device, dt_s : of all neurons; what they give for kg is where training begins.
-    inputs, hidden, outputs : sizes of the layers; hidden ones or outputs may be none, where there are others.
-    places : of a first layer of the same features everywhere, before the hidden ones.
+    inputs, hidden, outputs : sizes of the layers; one of the last two may be none.
     growth : where training begins, as a multiple of the device's.
     scale_V : volts per weight unit.
     gain_V, bias_V, recurrent_V : of the layers to begin with.
@@ -61,29 +58,22 @@ class Recurrent(nn.Module):
 
     def __init__(self, device: Device, dt_s: float, inputs: int, hidden: tuple[int, ...],
                  outputs: int, *, growth: float, scale_V: float, gain_V: float, bias_V: float,
-                 recurrent_V: float, dropout: float, generator: torch.Generator, places: Places | None = None,
+                 recurrent_V: float, dropout: float, generator: torch.Generator,
                  learn_gates: bool = True, reach: bool = True, native: bool = True):
         super().__init__()
         self.device, self.dt_s, self.scale_V = device, dt_s, scale_V
         self.inputs, self.hidden, self.outputs, self.dropout = inputs, tuple(hidden), outputs, dropout
-        first = (places.neurons,) if places else ()
-        sizes = (*first, *hidden, outputs) if outputs else (*first, *hidden)
+        sizes = (*hidden, outputs) if outputs else tuple(hidden)
         ends = np.cumsum(sizes).tolist()
         #: Where each layer's neurons are.
         self.ranges = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
         self.neurons = ends[-1]
-        #: Which of them a board's network has first, second and so on. Half of the places come before the other layers
-        #: and half after: what a place reaches of its own layer and of the next lies near then, in one row.
-        half, stop = (places.count // 2 * places.features, places.neurons) if places else (0, 0)
-        self.order = np.r_[:half, stop:self.neurons, half:stop]
         self.read = self.ranges[-1] if outputs else slice(0, self.neurons)
         model = Memristors(device, dt_s)
         self.nominal_mu, self.learn_gates = coefficients(device, dt_s).mu, learn_gates
-        begin = gain_V, bias_V, model.kg, model.growth * growth, scale_V
         self._layers = nn.ModuleList(
-            Local(places, recurrent_V if reach else None, *begin, generator=generator) if places and not k else
-            Layer(before, size, recurrent_V if reach and k < len(first) + len(hidden) else None, *begin,
-                  generator=generator)
+            Layer(before, size, recurrent_V if reach and k < len(hidden) else None, gain_V, bias_V, model.kg,
+                  model.growth * growth, scale_V, generator=generator)
             for k, (before, size) in enumerate(pairwise((inputs, *sizes))))
         if not learn_gates:
             for layer in self.layers:
@@ -95,8 +85,8 @@ class Recurrent(nn.Module):
         self._steps = {noisy: Steps(model, noisy) for noisy in (False, True)}
 
     @property
-    def layers(self) -> tuple[Layer | Local, ...]:
-        return cast(tuple[Layer | Local, ...], tuple(self._layers))
+    def layers(self) -> tuple[Layer, ...]:
+        return cast(tuple[Layer, ...], tuple(self._layers))
 
     def settle(self, settled: bool) -> None:
         """Whether layers get the drive that a core gives them, in training too."""
@@ -106,14 +96,14 @@ class Recurrent(nn.Module):
     def kg(self) -> Tensor:
         """``[neurons]``, on the core's grid."""
         low = _KG_MIN if self.learn_gates else _KG
-        gates = torch.cat([layer.of_neurons(layer.gates) for layer in self.layers])
+        gates = torch.cat([layer.gates for layer in self.layers])
         return _on_grid(gates.exp().clamp(low, _KG_MAX), _KG)
 
     def growth(self) -> Tensor:
         """``[neurons]``, on the core's grid."""
         nominal = self.nominal_mu * _MU
         low, high = max(_MU, nominal / _GROWTH_RANGE), min(_MU_MAX, nominal * _GROWTH_RANGE)
-        growths = torch.cat([layer.of_neurons(layer.growths) for layer in self.layers])
+        growths = torch.cat([layer.growths for layer in self.layers])
         return _on_grid(growths.exp().clamp(low, high), _MU)
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None,
@@ -176,33 +166,19 @@ class Recurrent(nn.Module):
 
         projections = []
         for k, (layer, part) in enumerate(zip(self.layers, self.ranges, strict=True)):
-            before = self.ranges[k - 1].start if k else 0
-            projections += [Projection("neurons" if k else "inputs", int8(block.weights), before + block.source,
-                                       part.start + block.target) for block in layer.blocks()]
-            bias = layer.of_neurons(layer.folded()[1])
-            projections.append(Projection("inputs", int8(bias), self.inputs, part.start))
+            weights, bias = layer.folded()
+            projections += [Projection("neurons" if k else "inputs", int8(weights),
+                                       self.ranges[k - 1].start if k else 0, part.start),
+                            Projection("inputs", int8(bias), self.inputs, part.start)]
             if (own := layer.own()) is not None:
                 projections.append(Projection("neurons", int8(own), part.start, part.start))
-        if (self.order[:-1] > self.order[1:]).any():
-            projections = self._in_order(projections)
-        kg = self.kg().double().cpu().numpy()[self.order]
-        growth = np.round(self.growth().double().cpu().numpy()[self.order] / _MU) / self.nominal_mu
+        kg = self.kg().double().cpu().numpy()
+        growth = np.round(self.growth().double().cpu().numpy() / _MU) / self.nominal_mu
         none = Mismatch.none(self.neurons)
         return Network(
             device=self.device, dt_s=self.dt_s, inputs=self.inputs + BIAS_INPUTS,
             neurons=self.neurons, projections=tuple(projections), scale_V=self.scale_V,
             r_control_ohm=-self.dt_s / (self.device.c_gate_F * np.log1p(-kg)),
             mismatch=Mismatch(growth, none.gap, none.rc),
-            outputs=np.argsort(self.order)[self.read], labels=labels, votes=votes,
+            outputs=np.arange(self.read.start, self.read.stop), labels=labels, votes=votes,
             metadata={**metadata, "bias": BIAS_INPUTS})
-
-    def _in_order(self, projections: list[Projection]) -> list[Projection]:
-        """One matrix from the inputs and one from the neurons, in their order on a board."""
-        inputs = np.zeros((self.inputs + BIAS_INPUTS, self.neurons), np.int8)
-        neurons = np.zeros((self.neurons, self.neurons), np.int8)
-        for p in projections:
-            rows, columns = p.weights.shape
-            whole = inputs if p.source == "inputs" else neurons
-            whole[p.source_start:p.source_start + rows, p.target_start:p.target_start + columns] += p.weights
-        return [Projection("inputs", inputs[:, self.order]),
-                Projection("neurons", neurons[np.ix_(self.order, self.order)])]

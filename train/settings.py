@@ -8,7 +8,6 @@ from ionspike.host.errors import InputError
 from ionspike.host.frame import Frame
 from ionspike.spec.device import Device
 from ionspike.train.augmentation import Augmentation
-from ionspike.train.places import Places
 from ionspike.train.properties import PROPERTIES, without
 
 __all__ = ["BRAILLE", "DIGITS", "FILE", "SPEECH", "Settings"]
@@ -22,7 +21,6 @@ _RANGES = {
     "time_stretch": (0.0, 0.9), "late": (0.0, 1000.0), "drop": (0.0, 0.9), "thin": (0.0, 0.9),
     "blend": (0.0, 1.0), "spread_growth": (0.0, 1.0),
     "spread_rc": (0.0, 1.0), "spread_gap": (0.0, 0.25), "readout": (0.0, 100.0),
-    "features": (0, 256), "width": (1, 1000), "stride": (1, 1000),
     "smoothing": (0.0, 0.5), "teacher": (0, 10_000), "clip": (1e-3, 1e3),
 }
 
@@ -34,8 +32,6 @@ class Settings:
     Parameters
     ----------
     hidden : neurons of each hidden layer.
-    features, width, stride : of a :class:`~ionspike.train.local.Local` layer before the hidden ones: how many
-        features look at how many groups of channels, every so many groups; with 0 there is none.
     outputs : output neurons of each class; with 0 there are none, and the hidden neurons' spikes vote.
     ticks, bin_s, group, first, levels : of the :class:`~ionspike.train.events.Frame`.
     device, dt_s, r_control_ohm : where the neurons begin.
@@ -62,9 +58,6 @@ class Settings:
     """
 
     hidden: tuple[int, ...] = (128,)
-    features: int = 0
-    width: int = 15
-    stride: int = 5
     outputs: int = 3
     ticks: int = 100
     bin_s: float = 1e-2
@@ -109,7 +102,7 @@ class Settings:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise InputError(f"{name} must be {low:g} to {high:g}, not {value!r}")
-        if not self.hidden and not self.features and not self.outputs:
+        if not self.hidden and not self.outputs:
             raise InputError("without outputs the hidden layers vote, and there is none: hidden=96 or so")
         _ = self.frame  # which refuses what it cannot be
         if self.missing and self.missing not in PROPERTIES:
@@ -140,14 +133,7 @@ class Settings:
     @property
     def layers(self) -> tuple[int, ...]:
         """Hidden layers; where neurons do not reach one another none, or the first if it votes."""
-        return self.hidden if self.missing != "cascade" else () if self.outputs or self.features else self.hidden[:1]
-
-    def places(self, groups: int) -> Places | None:
-        """Of the first layer of so many groups of channels, if it is of features; not where they would reach
-        outputs that nothing may reach."""
-        if not self.features or self.missing == "cascade" and self.outputs:
-            return None
-        return Places(groups, len(self.levels), self.features, self.width, self.stride)
+        return self.hidden if self.missing != "cascade" else () if self.outputs else self.hidden[:1]
 
     def to_json(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -171,7 +157,7 @@ class Settings:
         return replace(self, **changes)
 
 
-SPEECH = Settings(hidden=(184,), features=16, outputs=0, group=5, first=200, levels=(1, 3), dt_s=3e-4, shift=45.0,
+SPEECH = Settings(hidden=(176, 176), outputs=0, group=5, first=200, levels=(1, 3), dt_s=3e-4, shift=45.0,
                   stretch=0.08, time_stretch=0.25, late=4.0, drop=0.1, thin=0.5, blend=0.5, teacher=20)
 BRAILLE = Settings(hidden=(96,), outputs=0, ticks=77, bin_s=1e-3, time_stretch=0.1)
 DIGITS = Settings(hidden=(96,), ticks=32, bin_s=5e-4, outputs=6, drop=0.05)

@@ -44,9 +44,9 @@ class Training(nn.Module):
             settings.memristor, settings.dt_s, inputs, settings.layers, classes * settings.outputs,
             growth=settings.growth, scale_V=settings.scale_V, gain_V=settings.gain_V,
             bias_V=settings.bias_V, recurrent_V=settings.recurrent_V, dropout=settings.dropout,
-            generator=generator, places=settings.places(settings.frame.groups(events.channels)),
-            learn_gates=settings.missing != "refractory", reach=settings.missing != "cascade", native=native)
-        hidden = self.network.neurons - classes * settings.outputs
+            generator=generator, learn_gates=settings.missing != "refractory",
+            reach=settings.missing != "cascade", native=native)
+        hidden = sum(settings.layers)
         self.readout = nn.Parameter(torch.randn(hidden, classes, generator=generator)
                                     / math.sqrt(max(1, hidden)))
         self.bias = nn.Parameter(torch.zeros(classes))
@@ -110,7 +110,7 @@ class Training(nn.Module):
                 taught = self.teacher.eval()(self.teacher_input(counts))
         worth = self.worth.exp() / math.sqrt(s.outputs) if s.outputs else 2 / math.sqrt(s.ticks)
         loss = self._cost(self.scores(spikes) * worth, chosen, taught)
-        if s.readout and s.outputs and len(spikes) > 1:
+        if s.readout and s.outputs and s.layers:
             seen = torch.cat([z.sum(0) for z in spikes[:-1]], -1) * (2 / math.sqrt(s.ticks))
             loss = loss + s.readout * self._cost(seen @ self.readout + self.bias, chosen, taught)
         return loss
