@@ -8,6 +8,7 @@ from nirs import DT_S, chain, lif, linear, spikes
 from ionspike import Board
 from ionspike.host.errors import InputError
 from ionspike.host.lif_float import simulate
+from ionspike.host.lif_sums import gain
 from ionspike.host.nir_export import export_graph
 from ionspike.host.nir_graph import Graph
 from ionspike.host.nir_import import imported
@@ -117,6 +118,18 @@ def test_currents_are_made_of_relays():
     plain = imported(two("LIF", "LIF"), dt_s=DT_S, sample=spikes(400))
     for a, b in zip(at_once.network.projections, plain.network.projections, strict=True):
         assert np.array_equal(a.weights, b.weights)
+
+
+def test_what_rounding_takes_from_one_tap_of_a_current_the_next_has():
+    root = two("CubaLIF", "LIF", tau_syn=np.full(12, 6 * DT_S))
+    graph, mapped = Graph.of(root), imported(root, dt_s=DT_S, sample=spikes(400)).mapped
+    layer, w_in = graph.layers["n1"], 2
+    steps = mapped.levels["n1"] * gain(layer, DT_S) * w_in
+    (wanted,), (given,) = ([c.weights * steps for c in g.connections if c.target == "n1"]
+                           for g in (graph, mapped.graph))
+    # Many taps, each rounded: their sum is as near as one weight's, of which half a step may be left.
+    assert len([p for p in mapped.network.projections if p.source == "inputs"]) > 1
+    assert np.abs(given - wanted).max() < 0.51 and np.abs(wanted).max() > 50
 
 
 def test_leaks_do_not_mix():

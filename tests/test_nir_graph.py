@@ -40,6 +40,22 @@ def test_ways_that_meet_are_added_and_delays_kept_apart():
     assert np.allclose(found[0.0][:, :2], (a + b)[:, :2])
 
 
+def test_biases_of_ways_that_meet_are_added_and_so_are_delays_in_a_row():
+    first, second = ({"type": "Delay", "delay": np.full(8, s)} for s in (1e-4, 3e-4))
+    affine = {**linear(4, 8, 1), "type": "Affine", "bias": np.arange(4.0)}
+    root = chain(first, second, affine, lif(4), edges=[("in", "extra"), ("extra", "n3")])
+    root["nodes"]["extra"] = affine | {"bias": np.full(4, 10.0)}
+    graph = Graph.of(root)
+    assert graph.bias["n3"].tolist() == [10, 11, 12, 13]
+    assert sorted(c.delay_s for c in graph.connections) == pytest.approx([0, 4e-4])
+
+
+def test_an_edge_that_is_there_twice_is_one():
+    root = chain(linear(4, 8, 1), lif(4))
+    twice = Graph.of(root | {"edges": [*root["edges"], *root["edges"]]})
+    assert np.array_equal(twice.connections[0].weights, Graph.of(root).connections[0].weights)
+
+
 def test_graphs_within_graphs_and_numbers_for_all():
     inner = chain(lif(5), linear(5, 5, 3), width=5)
     inner["edges"] = [("in", "n0"), ("n0", "n1"), ("n1", "n0"), ("n0", "out")]

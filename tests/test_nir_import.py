@@ -10,7 +10,7 @@ from nirs import DT_S, chain, lif, linear, spikes, two_layers
 from test_nir_core import two
 
 from ionspike import Board
-from ionspike.host import cli
+from ionspike.host import cli, ionfile
 from ionspike.host.compiler import compile
 from ionspike.host.errors import InputError
 from ionspike.host.lif_cells import LifCells
@@ -58,6 +58,16 @@ def test_a_core_gives_what_floating_point_gives(beta, reset):
     for one in found.layers:
         assert abs(one.spikes_core - int(wanted[one.name].sum())) <= 0.03 * one.spikes_float
     assert first.near >= 0.93 * first.spikes_float
+
+
+def test_a_rest_that_is_not_zero_is_only_another_origin():
+    def at(rest):
+        levels = {"v_leak": rest, "v_threshold": rest + 1, "v_reset": rest}
+        layers = (lif(n, **{name: np.full(n, level) for name, level in levels.items()}) for n in (12, 5))
+        return imported(chain(linear(12, 8, 1, 0.25), next(layers), linear(5, 12, 2, 0.2), next(layers)),
+                        dt_s=DT_S, sample=spikes(300)).network
+
+    assert ionfile.dump(at(-0.5)) == ionfile.dump(at(0.0)) == ionfile.dump(at(2.0))
 
 
 def test_biases_recurrence_delays_and_ways_of_two_lengths():
