@@ -123,12 +123,12 @@ def test_currents_are_made_of_relays():
 def test_what_rounding_takes_from_one_tap_of_a_current_the_next_has():
     root = two("CubaLIF", "LIF", tau_syn=np.full(12, 6 * DT_S))
     graph, mapped = Graph.of(root), imported(root, dt_s=DT_S, sample=spikes(400)).mapped
-    layer, w_in = graph.layers["n1"], 2
-    steps = mapped.levels["n1"] * gain(layer, DT_S) * w_in
+    layer = graph.layers["n1"]
+    steps = mapped.levels["n1"] * gain(layer, DT_S) * layer.parameters["w_in"]
     (wanted,), (given,) = ([c.weights * steps for c in g.connections if c.target == "n1"]
                            for g in (graph, mapped.graph))
     # Many taps, each rounded: their sum is as near as one weight's, of which half a step may be left.
-    assert len([p for p in mapped.network.projections if p.source == "inputs"]) > 1
+    assert sum(p.source == "inputs" for p in mapped.network.projections) > 1
     assert np.abs(given - wanted).max() < 0.51 and np.abs(wanted).max() > 50
 
 

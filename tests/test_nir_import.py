@@ -63,9 +63,10 @@ def test_a_core_gives_what_floating_point_gives(beta, reset):
 def test_a_rest_that_is_not_zero_is_only_another_origin():
     def at(rest):
         levels = {"v_leak": rest, "v_threshold": rest + 1, "v_reset": rest}
-        layers = (lif(n, **{name: np.full(n, level) for name, level in levels.items()}) for n in (12, 5))
-        return imported(chain(linear(12, 8, 1, 0.25), next(layers), linear(5, 12, 2, 0.2), next(layers)),
-                        dt_s=DT_S, sample=spikes(300)).network
+        root = two_layers()
+        for name in ("n1", "n3"):
+            root["nodes"][name] |= {key: np.full_like(root["nodes"][name][key], level) for key, level in levels.items()}
+        return imported(root, dt_s=DT_S, sample=spikes(300)).network
 
     assert ionfile.dump(at(-0.5)) == ionfile.dump(at(0.0)) == ionfile.dump(at(2.0))
 

@@ -98,7 +98,7 @@ class Model(torch.nn.Module):
     def network(self, metadata: dict[str, Any]) -> Network:
         """The same for a board: weights as int8."""
         s = self.settings
-        first, second = (torch.round(w / s.scale_V).clamp(-127, 127).to(torch.int8).numpy()
+        first, second = (torch.round(quantise(w, s.scale_V) / s.scale_V).to(torch.int8).numpy()
                          for w in self.weights)
         neurons = s.hidden + second.shape[1]
         return Network(
