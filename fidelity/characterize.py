@@ -167,8 +167,9 @@ class Characterization:
 
 
 def device_hash(device: Device) -> str:
-    """Of all its parameters."""
-    text = json.dumps(asdict(device), sort_keys=True)
+    """Of all its parameters; of `sustained`, which came later, where it is so."""
+    text = json.dumps({name: value for name, value in asdict(device).items() if name != "sustained" or value},
+                      sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

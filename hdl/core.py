@@ -51,7 +51,7 @@ class Core(wiring.Component):
     lfsr_load : :py:`In(1)`, from the bus's ``w_data``
     bus : :py:`In(BusSignature)`
         Serves every space, of the registers what a host has written to them.
-    groups_used, spike_level, r_noise : registers
+    groups_used, spike_level, r_noise, sustained : registers
     load : :py:`In(1)` for each of ``HELD``, from the bus's ``w_data``
     word, saturated : strobes to be counted
     """
@@ -77,7 +77,8 @@ class Core(wiring.Component):
             "bus": In(BusSignature),
             "groups_used": In(range(shape.groups + 1)),
             "spike_level": In(fmt.G_BITS),
-            "r_noise": In(fmt.R_NOISE_BITS), "load": In(data.StructLayout(dict.fromkeys(HELD, 1))),
+            "r_noise": In(fmt.R_NOISE_BITS), "sustained": In(1),
+            "load": In(data.StructLayout(dict.fromkeys(HELD, 1))),
             "word": Out(1),
             "saturated": Out(range(shape.lanes + 1)),
         })
@@ -101,7 +102,7 @@ class Core(wiring.Component):
             shape=32, depth=shape.neurons, init=[])
         c_read, c_write = coefficients.read_port(), coefficients.write_port(granularity=16)
 
-        for name in ("spike_level", "r_noise", "load"):
+        for name in ("spike_level", "r_noise", "sustained", "load"):
             m.d.comb += getattr(neuron, name).eq(getattr(self, name))
         m.d.comb += [
             lfsr.advance.eq(neuron.advance), neuron.word.eq(lfsr.state),

@@ -71,7 +71,7 @@ class Engine(wiring.Component):
         m.d.comb += interpreter.spikes_done.eq(core.spikes_done & ~spikes.o.valid)
         for name in ("tick", "spike_count"):
             m.d.comb += getattr(interpreter, name).eq(getattr(core, name))
-        for name in ("groups_used", "spike_level", "r_noise", "lfsr_load"):
+        for name in ("groups_used", "spike_level", "r_noise", "sustained", "lfsr_load"):
             m.d.comb += getattr(core, name).eq(getattr(registers, name))
         for name in HELD:
             m.d.comb += core.load[name].eq(registers.load[name])

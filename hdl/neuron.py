@@ -46,7 +46,7 @@ class Neuron(wiring.Component):
     acc : :py:`In(signed(ACC_BITS))`
         What was accumulated for the neuron whose :py:`i` comes a clock later.
     o_valid, o, spike : :py:`Out(1)`, :py:`Out(STATE_LAYOUT)`, :py:`Out(1)`
-    spike_level, r_noise : common coefficients
+    spike_level, r_noise, sustained : common coefficients
     load : :py:`In(1)` for each of ``HELD``
         The coefficient becomes :py:`w_data`; not while neurons are in flight.
     advance : :py:`Out(1)`
@@ -64,7 +64,7 @@ class Neuron(wiring.Component):
         super().__init__({
             "i_valid": In(1), "i": In(NeuronInput), "acc": In(signed(fmt.ACC_BITS)),
             "o_valid": Out(1), "o": Out(STATE_LAYOUT), "spike": Out(1),
-            "spike_level": In(fmt.G_BITS), "r_noise": In(fmt.R_NOISE_BITS),
+            "spike_level": In(fmt.G_BITS), "r_noise": In(fmt.R_NOISE_BITS), "sustained": In(1),
             "load": In(data.StructLayout(dict.fromkeys(HELD, 1))),
             "advance": Out(1), "word": In(fmt.LFSR_LEAP),
             "access": In(1), "table_addr": In(8), "feedback_write": In(1), "aux_write": In(1),
@@ -297,6 +297,6 @@ class Neuron(wiring.Component):
             Cat(self.o.r_low, self.o.r_high).eq(new_r),
             self.o.g.eq(~Mux(bridged, charged, discharged)),
             self.o.on.eq(out),
-            self.spike.eq(out & ~on),
+            self.spike.eq(out & (self.sustained | ~on)),
         ]
         return m

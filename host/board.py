@@ -175,6 +175,11 @@ class Board:
         compiled = network if isinstance(network, Compiled) else compile(network, self.shape)
         if compiled.image.shape != self.shape:
             raise InputError(f"compiled for {compiled.image.shape}, this board has {self.shape}")
+        for name, value in compiled.image.registers.items():
+            if (entry := wire.register(name)).since > self.hello.minor and value != entry.init:
+                raise InputError(f"{name} = {value} is of protocol {wire.PROTOCOL[0]}.{entry.since}, and this "
+                                 f"board speaks {self.hello.major}.{self.hello.minor}: flash it anew with "
+                                 f"`ionspike flash`, or take a network whose spikes are not sustained")
         if self._session.recorder is not None:
             self._session.recorder.load(compiled)
         self._session.exchange(self._loading(compiled), 1, restart=True, facts={"what": "load"})

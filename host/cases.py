@@ -62,7 +62,7 @@ def _network(rng: np.random.Generator, shape: CoreShape, seed: int) -> Network:
         residue_noise=float(rng.choice([0, 0.01, 0.08])),
         spike_level_V=float(rng.choice([0.0, rng.uniform(0.1, 1.0)])),
         r_max=float(rng.uniform(0.3, 0.99)), residue_jitter=float(rng.uniform(0.1, 0.9)),
-        mu_per_V_s=float(rng.uniform(150, 400)))
+        mu_per_V_s=float(rng.uniform(150, 400)), sustained=bool(rng.integers(2)))
     projections = _saturating(rng, shape, inputs, neurons) if saturating \
         else _sparse(rng, shape, inputs, neurons, count)
     state = np.zeros((neurons, 3), np.uint16)

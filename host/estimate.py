@@ -36,7 +36,7 @@ class Estimate:
     Parameters
     ----------
     device, title : whose parameters the numbers are made of.
-    neurons, spikes, duration_s : of the run; the time is that of the chip.
+    neurons, spikes, duration_s : of the run; the time is that of the chip. One that is sustained is one spike.
     charging_J : from the drives into gates. Half of it heats the memristors at once, the other half
         is stored, and heats the control resistors later.
     conduction_on_J, conduction_off_J : from the drives through bridged memristors, and through
@@ -104,13 +104,16 @@ def estimate(network: "Network", inputs: Spikes, spikes: Spikes,
     """
     device = network.device
     meter = Meter(device, network.dt_s, Devices.of(network), state)
-    at = 0
+    at, begun = 0, spikes.raster
+    if device.sustained:
+        before = np.zeros_like(begun[:1]) if state is None else state[None, :, 1] >> 15 != 0
+        begun = begun & ~np.concatenate([before, begun[:-1]])
     for drive in drives_V(network, inputs, spikes):
-        for v, fired in zip(drive, spikes.raster[at:at + len(drive)], strict=True):
+        for v, fired in zip(drive, begun[at:at + len(drive)], strict=True):
             meter.tick(v, fired)
         at += len(drive)
     return Estimate(
-        device=device.name, title=device.title, neurons=network.neurons, spikes=spikes.count,
+        device=device.name, title=device.title, neurons=network.neurons, spikes=int(np.count_nonzero(begun)),
         duration_s=spikes.ticks * network.dt_s, charging_J=float(meter.charging_J.sum()),
         conduction_on_J=float(meter.on_J.sum()), conduction_off_J=float(meter.off_J.sum()),
         bench_J=float(meter.bench_J.sum()), area_um2=device.area_um2 * network.neurons)

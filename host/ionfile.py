@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "VERSION", "dump", "load", "load_bytes", "save"]
 
-FORMAT, VERSION = "ionspike network", 4
-#: Version 1 knew no faults, version 2 no LIF neurons, version 3 no votes.
-_READS = (1, 2, 3, 4)
+FORMAT, VERSION = "ionspike network", 5
+#: Version 1 knew no faults, version 2 no LIF neurons, version 3 no votes, version 4 no sustained spikes.
+_READS = (1, 2, 3, 4, 5)
 _HEADER = "header.json"
 #: More than the largest core can hold, many times over; what claims more is no network.
 _MOST_BYTES = 1 << 28

@@ -14,7 +14,7 @@ from ionspike.spec.strict_json import shown
 
 __all__ = ["LifCells"]
 
-_COMMON = ("kf", "kr", "kb", "r_max", "spike_level", "r_noise")
+_COMMON = ("kf", "kr", "kb", "r_max", "spike_level")
 _MOST_TICKS = 16
 
 
@@ -50,9 +50,8 @@ class LifCells:
             if len(getattr(self, name)) != len(self.kg):
                 raise InputError(f"lif: {len(getattr(self, name))} values of {name}, {len(self.kg)} "
                                  f"of kg")
-        names = [name for name in _COMMON if name != "r_noise"]
-        if not isinstance(self.registers, dict) or sorted(self.registers) != sorted(names):
-            raise InputError(f"lif: registers must be {', '.join(names)}, not "
+        if not isinstance(self.registers, dict) or sorted(self.registers) != sorted(_COMMON):
+            raise InputError(f"lif: registers must be {', '.join(_COMMON)}, not "
                              f"{shown(self.registers)}")
         for name, value in self.registers.items():
             _one(name, value, 0, 1 << wire.register(name).width)
@@ -68,7 +67,7 @@ class LifCells:
     def coefficients(self) -> Coefficients:
         """Registers and tables of a core; kg and mu are each neuron's own."""
         return Coefficients(
-            **self.registers, r_noise=0, kg=0, mu=0,
+            **self.registers, r_noise=0, sustained=0, kg=0, mu=0,
             feedback=(1 << fmt.H_FRAC,) * fmt.H_ENTRIES, noise=(0,) * fmt.NOISE_ENTRIES)
 
 

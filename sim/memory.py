@@ -27,7 +27,7 @@ __all__ = ["BoardMemory"]
 _BY_OFFSET = {r.offset: r for r in REGISTERS}
 #: Registers that the model has for constants.
 _CONSTANTS = ("groups_used", "kf", "kr", "kb", "scale", "r_max",
-              "spike_level", "r_noise")
+              "spike_level", "r_noise", "sustained")
 _COUNTED_HERE = ("late", "dropped", "overruns")
 
 

@@ -82,14 +82,14 @@ class Neuron:
         gap'= max(0, theta' - (r' >> 4)),  bridged = f' >= gap'
         bridged:  f = gap', g' = max(g, v)  else:  f = f', g' = max(0, g - (g kg >> 12) - 1)
         if theta = -128:  g' = v            stuck on: it hands the drive through, up and down
-        on' = g' >= spike_level,  spike = on' and not on
+        on' = g' >= spike_level,  spike = on' and not on, or on' if sustained
 
     |df| is taken as df's one's complement where df is negative. The losses are rounded down and
     one is taken off, so that nothing lingers for ever; that costs no carry in the gateware.
 
     Parameters
     ----------
-    registers : ``kf, kr, kb, scale, r_max, spike_level, r_noise``.
+    registers : ``kf, kr, kb, scale, r_max, spike_level, r_noise, sustained``.
     coefficients : uint32 ``[neurons]``, see ``wire.COEFFICIENT``.
     feedback, noise : the tables.
     """
@@ -115,7 +115,7 @@ class Neuron:
         self.xi = (nibbles.sum(axis=1) - fmt.XI_MEAN).astype(np.int32)
         self.jitter = ((nibbles * [1, -1, 1, -1]).sum(axis=1) * registers["r_noise"]
                        << fmt.R_NOISE_SHIFT).astype(np.int32)
-        self.jitters = bool(registers["r_noise"])
+        self.jitters, self.sustained = bool(registers["r_noise"]), bool(registers["sustained"])
         self._work = np.empty((4, 0, 0), np.int32)
 
     def step(self, s: State, acc: I32, words: NDArray[np.uint16]) -> NDArray[np.bool_]:
@@ -192,7 +192,7 @@ class Neuron:
         if self.any_stuck:
             np.copyto(g, v, where=self.stuck)
         now = g >= self.level
-        np.greater(now, on, spikes)
+        np.greater(now, False if self.sustained else on, spikes)
         on[:] = now
 
 

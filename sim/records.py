@@ -141,7 +141,7 @@ class Records:
         if space == Space.FANOUT:
             return b""
         if space == Space.REGISTERS:
-            name = rng.choice(["kf", "kr", "kb", "scale", "r_max", "spike_level", "r_noise", "lfsr_2",
+            name = rng.choice(["kf", "kr", "kb", "scale", "r_max", "spike_level", "r_noise", "sustained", "lfsr_2",
                                "period_high", "tick_low", "words_high", "late"])
             return register(name, rng.getrandbits(16))
         count = rng.randint(0, 20)

@@ -64,7 +64,7 @@ def simulate(device: Device, drive_V: ArrayLike, dt_s: float, *, trials: int = 1
         Cg dV/dt = (v - V) / Rd - V / Rc
         Rd = Ron x + Roff (e^((L-x)/lambda) - 1) / (e^(1/lambda) - 1)
         N1: variance sigma1 |dF|       N2: variance 2 gamma2 residue_noise^2 dt
-        output: V >= spike_level_V, a spike where it rises
+        output: V >= spike_level_V, a spike where it rises, or sustained in every tick that it ends with too
 
     Euler-Maruyama for F and R (the losses exact), V exact in each step for the Rd it begins with.
 
@@ -138,6 +138,7 @@ class _Stepper:
         self.sigma1, self.r_max = np.array(device.sigma1), np.array(device.r_max)
         self.limit, self.alpha = np.array(1 + device.gap), np.array(device.alpha_eff)
         self.level, self.step_s = np.array(device.spike_level_V), step_s
+        self.sustained = device.sustained
         self.leak = np.repeat(1 / r_control_ohm, trials)
         self.c_gate_F, self.per_farad = device.c_gate_F, np.array(-step_s / device.c_gate_F)
         # A table of 1 / Rd over the gap, for the exponential takes longer than all the rest. Its
@@ -173,7 +174,7 @@ class _Stepper:
         return values.reshape(self.shape).mean(axis=1)
 
     def tick(self, drive_V: F64, steps: int) -> NDArray[np.bool_]:
-        """Steps with one drive ``[trials, lanes]``; returns where the output rose."""
+        """Steps with one drive ``[trials, lanes]``; returns where the neurons fired."""
         drive = drive_V.T.flatten()
         targets, delays = np.zeros((2, len(drive)))
         before = self.v.copy()
@@ -183,7 +184,8 @@ class _Stepper:
         # What the source gives is exact, for the gate may charge within a part of a step.
         integral = targets * self.step_s - delays * self.c_gate_F
         self.source_J += drive * (self.c_gate_F * (self.v - before) + self.leak * integral)
-        return self.risen.reshape(self.shape).T
+        fired = self.risen | self.out if self.sustained else self.risen
+        return fired.reshape(self.shape).T
 
     def _step(self, drive: F64, targets: F64, delays: F64) -> None:
         """One step; adds to the integral of V what is to be multiplied by step and capacitance."""

@@ -27,7 +27,7 @@ def random_seed(rng: np.random.Generator) -> int:
 def edges(rng: np.random.Generator, bits: int, size: int | tuple[int, ...]) -> NDArray[np.int64]:
     """Unsigned numbers of so many bits; of eight, one is near zero and one near the top."""
     anything = rng.integers(0, 1 << bits, size)
-    near = rng.integers(0, 4, size)
+    near = rng.integers(0, 4, size).clip(0, (1 << bits) - 1)
     return np.choose(rng.integers(0, 8, size),
                      [near, (1 << bits) - 1 - near, *[anything] * 6])
 
@@ -57,7 +57,7 @@ def random_image(rng: np.random.Generator, shape: CoreShape, *, wild: bool = Fal
     state = np.zeros((neurons, 3), np.uint16)
     if wild:
         registers = {name: int(edges(rng, register(name).width, 1)[0]) for name in (
-            "kf", "kr", "kb", "scale", "r_max", "spike_level", "r_noise")}
+            "kf", "kr", "kb", "scale", "r_max", "spike_level", "r_noise", "sustained")}
         per_neuron = (edges(rng, fmt.KG_BITS, neurons) | edges(rng, fmt.MU_BITS, neurons) << 12
                       | edges(rng, fmt.THETA_BITS, neurons) << 24).astype(np.uint32)
         feedback = edges(rng, fmt.H_BITS, fmt.H_ENTRIES).astype(np.uint16)
@@ -71,7 +71,8 @@ def random_image(rng: np.random.Generator, shape: CoreShape, *, wild: bool = Fal
                      noise=noise, state=state)
     device = Device.load("zhao2025_ms")
     device = replace(device, sigma1=float(rng.choice([0, device.sigma1, 0.08])),
-                     residue_noise=float(rng.choice([0, device.residue_noise, 0.05])))
+                     residue_noise=float(rng.choice([0, device.residue_noise, 0.05])),
+                     sustained=bool(rng.integers(2)))
     c = coefficients(device, float(rng.choice([2e-4, 5e-4, 1e-3])))
     spread = rng.normal(1, 0.2, (2, neurons)).clip(0.2, 3)
     kg = (c.kg * spread[0]).astype(np.uint32).clip(1, 4095)

@@ -15,10 +15,10 @@ from ionspike.sim.streams import reset
 from ionspike.spec import formats as fmt
 from ionspike.spec.wire import register
 
-_REGISTERS = ("kf", "kr", "kb", "scale", "r_max", "spike_level", "r_noise")
+_REGISTERS = ("kf", "kr", "kb", "scale", "r_max", "spike_level", "r_noise", "sustained")
 #: What the stimulus has to reach, see `note`.
 _REACH = (
-    "spike", "off to on", "on to off", "stays on", "stays off", "drive below 0",
+    "spike", "spike that lasts", "stays on in silence", "off to on", "on to off", "stays on", "stays off", "drive below 0",
     "drive above top", "drive between", "charges", "g at 0", "g at top", "f at 0", "r at 0",
     "r at r_max", "r just below", "bridged without output", "output without bridging",
     "output at the level", "none just below it", "noise takes r to 0", "noise takes r to r_max",
@@ -135,7 +135,8 @@ def note(reach, before, per_neuron, acc, after, registers, spikes):
     most = 0xFFFF * registers["kb"] >> fmt.KB_SHIFT
     falls = volts.clip(0, 4095) < was.g
     reach.update({name: int(np.count_nonzero(where)) for name, where in {
-        "spike": spikes, "off to on": on & ~was.on, "on to off": was.on & ~on,
+        "spike": spikes, "spike that lasts": spikes & was.on,
+        "stays on in silence": on & was.on & ~spikes, "off to on": on & ~was.on, "on to off": was.on & ~on,
         "stays on": on & was.on, "stays off": ~on & ~was.on,
         "drive below 0": volts < 0, "drive above top": volts > 4095,
         "drive between": (volts > 0) & (volts < 4095), "charges": after.g[0] > was.g,

@@ -24,6 +24,7 @@ class Coefficients:
     r_max: int
     spike_level: int
     r_noise: int
+    sustained: int
     kg: int
     mu: int
     feedback: tuple[int, ...]
@@ -32,7 +33,7 @@ class Coefficients:
     @property
     def registers(self) -> dict[str, int]:
         """Those that are registers of a core, by name."""
-        names = ("kf", "kr", "kb", "r_max", "spike_level", "r_noise")
+        names = ("kf", "kr", "kb", "r_max", "spike_level", "r_noise", "sustained")
         return {name: getattr(self, name) for name in names}
 
 
@@ -51,6 +52,7 @@ def coefficients(device: Device, dt_s: float) -> Coefficients:
     noise        sqrt(sigma1 |df|) over the standard deviation of xi    shot noise
     r_noise      residue_noise sqrt(2 gamma2 dt) over the same          residue at rest
     spike_level  volts                                                  the transistor
+    sustained    0 or 1
     ===========  =====================================================  =================
 
     mu, beta and alpha stand with their gains.
@@ -91,6 +93,7 @@ def coefficients(device: Device, dt_s: float) -> Coefficients:
             "noise of the residue per tick",
             device.residue_noise * math.sqrt(2 * device.gamma2_per_s * dt_s) / XI_STD,
             fmt.R_NOISE_BITS, fmt.R_FRAC - fmt.R_NOISE_SHIFT),
+        sustained=int(device.sustained),
         kg=gate_loss(device, dt_s),
         mu=fixed("G", loss * device.mu_eff_per_V_s / rate, fmt.MU_BITS, fmt.MU_FRAC),
         feedback=tuple(round(h * (1 << fmt.H_FRAC)) for h in feedback(device, dt_s)),

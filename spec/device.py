@@ -69,6 +69,8 @@ class Device:
         free to go below zero (ours).
     residue_jitter : residue at the beginning of a cycle, uniform from 0 to this (ours).
     spike_level_V : gate voltage from which the output counts as a spike (ours).
+    sustained : whether a neuron fires in every tick in which its gate is at that voltage, as the paper's
+        output O = H(V - V_T) does, instead of in the first alone.
     spread_growth, spread_rc : standard deviations of the logarithm of a device's growth and
         refractory time constant; spread_gap : of its gap (ours).
     figures : parameters of the devices that single figures of the source were measured on, by
@@ -107,6 +109,7 @@ class Device:
     spread_growth: float = 0.0
     spread_rc: float = 0.0
     spread_gap: float = 0.0
+    sustained: bool = False
     figures: dict[str, dict[str, float]] = field(default_factory=dict)
     title: str = ""
     source: str = ""
@@ -121,6 +124,9 @@ class Device:
                     or not low <= value <= high:
                 raise DeviceError(f"device {self.name!r}: {name} must be {low:g} to {high:g}, "
                                   f"not {shown(value)}")
+        if not isinstance(self.sustained, bool):
+            raise DeviceError(f"device {self.name!r}: sustained must be true or false, not "
+                              f"{shown(self.sustained)}")
         if self.r_off_ohm <= self.r_on_ohm:
             raise DeviceError(f"device {self.name!r}: r_off_ohm must be above r_on_ohm = "
                               f"{self.r_on_ohm:g}, not {self.r_off_ohm!r}")

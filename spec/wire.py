@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 #: Major and minor version. Hosts refuse another major version.
-PROTOCOL = (1, 2)
+PROTOCOL = (1, 3)
 MAGIC = 0x534E4F49      # reads "IONS"
 BAUD = 3_000_000
 
@@ -245,6 +245,8 @@ REGISTERS = (
              "last, at most, since CLEAR.", since=2),
     Register(0x17, "longest_high", 8, "ro", "Bits 16 to 23 of the same.", since=2),
     Register(0x18, "high_water", 16, "ro", "See HIGH_WATER.", since=2),
+    Register(0x19, "sustained", 1, "rw", "Neurons fire in every tick that their gate ends at spike_level "
+             "or above, not in the first alone.", since=3),
     # Takes effect when the board has answered and its line rests; whoever writes it says nothing
     # more until then.
     Register(0x1C, "bit_clocks", 16, "rw", "Clocks per bit of the serial line, less one.",

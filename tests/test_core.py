@@ -146,7 +146,7 @@ def test_agrees_with_model(hot, lanes):
 
 
 REACH = (
-    "spikes", "off to on", "on to off", "stays on", "f at 0", "g at 0", "g at top",
+    "spikes", "off to on", "on to off", "stays on", "spikes that last", "f at 0", "g at 0", "g at top",
     "accumulator at top", "accumulator at bottom", "delayed", "empty ticks", "paused events",
     "next tick at once", "spikes by group", "spikes by neuron", "patient")
 

@@ -108,10 +108,10 @@ def test_other_files_are_refused(tmp_path):
 
 def test_a_later_version_is_named(tmp_path, monkeypatch):
     from ionspike.host import ionfile
-    monkeypatch.setattr(ionfile, "VERSION", 5)
+    monkeypatch.setattr(ionfile, "VERSION", 6)
     network().save(tmp_path / "a.ion")
     monkeypatch.undo()
-    with pytest.raises(InputError, match="format version 5; this ionspike reads up to 4"):
+    with pytest.raises(InputError, match="format version 6; this ionspike reads up to 5"):
         Network.load(tmp_path / "a.ion")
 
 

@@ -25,7 +25,7 @@ def simulate(dut, inputs, *, word=0x7788, feedback=0, noise=0, **registers):
 
     async def testbench(ctx):
         for name, value in {"kf": 0, "kr": 0, "kb": 0, "scale": 256, "r_max": 0x7FFF,
-                            "spike_level": 1, "r_noise": 0, "word": word, **registers}.items():
+                            "spike_level": 1, "r_noise": 0, "sustained": 0, "word": word, **registers}.items():
             if name in HELD:
                 ctx.set(dut.load[name], 1)
                 ctx.set(dut.w_data, value)
@@ -143,6 +143,13 @@ def test_a_spike_is_the_rising_edge_of_the_output():
               for state in (bridged, open_) for on in (0, 1)]
     # A gate that is charged to begin with, which only a load can make, is an edge like any other.
     assert spikes == [1, 0, 1, 0]
+
+
+def test_sustained_it_is_the_output_itself():
+    bridged, open_, low = (0x8001, 0, 800), (0, 0, 800), (0, 0, 500)
+    found = [update((*state, on), [("acc", 900)], spike_level=700, sustained=1)
+             for state in (bridged, open_, low) for on in (0, 1)]
+    assert [spike for _, spike in found] == [1, 1, 1, 1, 0, 0] == [state[3] for state, _ in found]
 
 
 @pytest.mark.parametrize("acc, v", [(-1, 0), (0, 0), (4095, 4095), (4096, 4095), (32767, 4095)])

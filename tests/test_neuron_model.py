@@ -32,7 +32,7 @@ def plain(state, acc, word, c, kg, mu, theta, feedback, noise):
     f, g = (gap, max(g, v)) if f >= gap else (f, max(0, g - g * kg // 4096 - 1))
     g = v if theta == -128 else g
     out = g >= c["spike_level"]
-    return (f, r, g, out), out and not on
+    return (f, r, g, out), bool(out and (c["sustained"] or not on))
 
 
 def corner(rng, bits, *shape):
@@ -61,7 +61,7 @@ def test_every_field_equals_the_equations_over_the_whole_range():
         trials, neurons = ((1, 40), (7, 24), (5, 64), (300, 80))[case % 4]
         c = {name: int(corner(rng, bits)) for name, bits in
              (("kf", 16), ("kr", 16), ("kb", 16), ("scale", 15), ("r_max", 15),
-              ("spike_level", 12), ("r_noise", 8))}
+              ("spike_level", 12), ("r_noise", 8), ("sustained", 1))}
         feedback, noise = corner(rng, fmt.H_BITS, 256), corner(rng, fmt.NOISE_BITS, 64) * (case > 9)
         kg, mu, theta = (corner(rng, bits, neurons) for bits in (12, 12, 8))
         theta = np.where(rng.random(neurons) < 0.1, 128, theta)

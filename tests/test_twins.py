@@ -96,7 +96,7 @@ def conversation(rng, image, length):
                     + bytes([count])
             case "register":
                 name = rng.choice(["control", "kf", "kr", "kb", "scale", "r_max", "spike_level",
-                                   "r_noise", "lfsr_0", "lfsr_2", "groups_used", "probe_count"])
+                                   "r_noise", "sustained", "lfsr_0", "lfsr_2", "groups_used", "probe_count"])
                 value = {"control": int(rng.integers(0, 16)) << 1,
                          "groups_used": int(rng.integers(1, SHAPE.groups + 1)),
                          "probe_count": int(rng.integers(0, 4))}.get(
