@@ -80,14 +80,14 @@ def of(network):
     else:
         raise SystemExit(f"{said.get('title')}: not trained with the settings of a variant")
     chosen, validation = events.split(tuple(said["held_out"]))
-    labels, raster = events.labels[validation], events.encode(validation, settings.frame)
+    labels, raster = events.labels[validation], events.views(validation, settings.frame)
     shape = shape_for(network)
     lfsr, found = accuracy["lfsr_seeds"][0], {"float": accuracy["float"], "exact": accuracy["bit_exact"]}
     if variant in ("plain", "larger", "mismatch"):
         found["chips"] = [float(np.mean(read(drawn(network, chip), raster, lfsr, shape) == labels))
                           for chip in range(CHIPS)]
     return {"data": data, "variant": variant, "seed": said["seed"], "epochs": said["epochs"], **found,
-            "cost": vars(cost(network, raster[:COST_ITEMS], lfsr)), "data_digest": events.digest,
+            "cost": vars(cost(network, raster[:, :COST_ITEMS], lfsr)), "data_digest": events.digest,
             "items": {"training": len(chosen), "validation": len(validation)},
             "held_out": said["held_out"], "classes": len(events.classes), "inputs": network.inputs,
             "neurons": network.neurons, "synapses": network.synapses,

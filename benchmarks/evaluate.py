@@ -60,27 +60,29 @@ def main():
     if options.held_out:
         events = sources.load(options.held_out)[0]
         chosen = events.split(tuple(net.metadata["held_out"]))[1][:options.items]
-        raster, labels = events.encode(chosen, Frame.of(net)), events.labels[chosen]
+        raster, labels = events.views(chosen, Frame.of(net)), events.labels[chosen]
     else:
-        raster = rng.random((options.items, ticks, inputs)) < ACTIVITY
+        raster = rng.random((1, options.items, ticks, inputs)) < ACTIVITY
     shape = shape_for(net)
     start, own = time.perf_counter(), time.process_time()
     answers = read(net, raster, 1, shape)
     wall_s, cpu_s = time.perf_counter() - start, time.process_time() - own
-    print(f"golden model  {len(raster):,} items of {ticks} ticks, {net.neurons} neurons, "
+    views, items = raster.shape[:2]
+    times = f" in {views} views" if views > 1 else ""
+    print(f"golden model  {items:,} items of {ticks} ticks{times}, {net.neurons} neurons, "
           f"{net.synapses:,} synapses: {wall_s:.1f} s, {cpu_s:.1f} s of CPU time; "
           + (f"{len(np.unique(answers))} classes among the answers" if labels is None else
              f"{np.mean(answers == labels):.2%} right"), flush=True)
     wrong = []
     if options.board:
-        raster, start = raster[:options.board], time.perf_counter()
-        with Board.open(backend="virtual", shape=shape) as board, Bar("board", "items") as bar:
+        raster, start = raster[:, :options.board].reshape(-1, ticks, inputs), time.perf_counter()
+        with Board.open(backend="virtual", shape=shape) as board, Bar("board", "runs") as bar:
             for first in range(0, len(raster), AT_ONCE):
                 part = raster[first:first + AT_ONCE]
                 wrong += [first + k for k in different(board, net, part, 1 + first)]
                 bar(first + len(part), len(raster))
-        print(f"virtual board  {len(raster):,} items: " + (
-            f"DIFFERENT in items {wrong}" if wrong else
+        print(f"virtual board  {len(raster):,} runs: " + (
+            f"DIFFERENT in runs {wrong}" if wrong else
             f"every spike, final state word and LFSR is the golden model's; "
             f"{time.perf_counter() - start:.0f} s"))
     return 1 if wrong else 0

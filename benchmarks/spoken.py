@@ -40,10 +40,9 @@ def main():
     start, rasters, labels = time.process_time(), [], []
     for path, name in chosen:
         sounding = encoded(load(path), network, seed=1)
-        raster = sounding.inputs.raster
-        rasters.append(raster[:, :raster.shape[1] - sounding.bias])
+        rasters.append(np.stack([view.raster[:, :view.width - sounding.bias] for view in sounding.inputs]))
         labels.append(10 * (name[1] == "german") + int(name[3]))
-    answers = read(network, np.stack(rasters), 1, shape_for(network))
+    answers = read(network, np.stack(rasters, axis=1), 1, shape_for(network))
     right = answers == np.array(labels)
     said = "all" if held_out is None else ", ".join(map(str, held_out))
     print(f"{right.sum()} of {len(right)} recordings of speakers {said} right: {right.mean():.1%}; "

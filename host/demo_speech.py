@@ -1,5 +1,6 @@
 """A spoken digit through cochlea, network and board."""
 
+from collections import Counter
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 
@@ -31,15 +32,16 @@ class Sounding:
     Parameters
     ----------
     spikes : of the cochlea's channels, in steps of half a millisecond.
-    inputs : of the network, in its ticks, a bias among them.
+    inputs : of the network, in its ticks, a bias among them: of each view of the frame.
     frame : how the one became the other.
     bias : inputs at the end that fire in every tick.
-    left_out : spikes of the cochlea that are not among the inputs, see :meth:`Frame.left_out`.
+    left_out : spikes of the cochlea that are not among the inputs of the first view, see
+        :meth:`Frame.left_out`.
     """
 
     audio: Audio
     spikes: Spikes
-    inputs: Spikes
+    inputs: tuple[Spikes, ...]
     frame: Frame
     bias: int
     left_out: dict[str, int]
@@ -52,11 +54,12 @@ class Heard:
     Parameters
     ----------
     classes : names.
-    scores : of each; see :attr:`Result.scores`.
+    results : of each view.
+    scores : of each class, see :attr:`Result.scores`; of all views together.
     equal : whether every spike, final state word and LFSR are the golden model's.
     """
 
-    result: Result
+    results: tuple[Result, ...]
     classes: tuple[str, ...]
     scores: NDArray[np.int64]
     equal: bool
@@ -64,7 +67,18 @@ class Heard:
     @property
     def answer(self) -> int | None:
         """The class with the highest score, the first of several; None where no output fired."""
-        return self.result.answer if self.result.output_counts.any() else None
+        return int(np.argmax(self.scores)) if self.output_spikes else None
+
+    @property
+    def output_spikes(self) -> int:
+        return sum(int(result.output_counts.sum()) for result in self.results)
+
+    def summed(self, name: str) -> dict[str, int]:
+        """Counters of all views; ``name``: ``counters`` or ``losses`` of a :class:`Result`."""
+        total: Counter[str] = Counter()
+        for result in self.results:
+            total.update(getattr(result, name))
+        return dict(total)
 
     @property
     def tied(self) -> list[int]:
@@ -104,22 +118,24 @@ def encoded(audio: Audio, network: Network, *, seed: int) -> Sounding:
     if not network.labels:
         raise InputError("the network does not name the classes of its outputs")
     # Refused before the work: a raster of nothing has the same inputs.
-    nothing = frame.rasters(np.zeros(0), np.zeros(0), CHANNELS)[0]
+    nothing = frame.rasters(np.zeros(0), np.zeros(0), CHANNELS)[0, 0]
     bias = with_bias(network, nothing).shape[1] - nothing.shape[1]
     spikes = encode(audio, seed=seed, dt_s=STEP_S)
     step, channel = spikes.events()
     tick = step * (spikes.dt_s / frame.bin_s)
-    raster = with_bias(network, frame.rasters(tick, channel, CHANNELS)[0])
-    return Sounding(audio, spikes, Spikes(raster, network.dt_s), frame, bias,
-                    frame.left_out(tick, channel, CHANNELS))
+    inputs = tuple(Spikes(raster, network.dt_s)
+                   for raster in with_bias(network, frame.rasters(tick, channel, CHANNELS)[:, 0]))
+    return Sounding(audio, spikes, inputs, frame, bias, frame.left_out(
+        tick, channel + frame.views[0], CHANNELS))
 
 
 def run(board: Board, network: Network, sounding: Sounding, *, seed: int) -> Heard:
-    """From rest, and the same on the golden model."""
+    """Each view from rest, with a seed one higher than the view's before, and the same on the golden model."""
     compiled = board.load(network)
-    result = board.run(sounding.inputs, seed=seed)
-    return Heard(result, network.classes, result.scores,
-                 not different(compiled, [sounding.inputs], [seed], [result]))
+    seeds = [seed + k for k in range(len(sounding.inputs))]
+    results = board.run_many(sounding.inputs, seeds=seeds)
+    return Heard(tuple(results), network.classes, np.sum([result.scores for result in results], axis=0),
+                 not different(compiled, list(sounding.inputs), seeds, results))
 
 
 def spoken(classes: tuple[str, ...], which: int) -> tuple[int, str] | None:

@@ -26,6 +26,8 @@ class Frame:
     first : channels below this have none.
     levels : a group has an input for each, which fires in ticks with at least so many events. Those of
         the first level come first, then those of the next.
+    views : channels by which an item is moved up. Each is a run of its own, from rest, and the scores of all
+        are added: a word that is spoken higher or lower sounds more alike then.
 
     Raises
     ------
@@ -38,10 +40,12 @@ class Frame:
     group: int
     first: int = 0
     levels: tuple[int, ...] = (1,)
+    views: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
-        if isinstance(self.levels, (list, tuple)):
-            object.__setattr__(self, "levels", tuple(self.levels))
+        for name in ("levels", "views"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         for name, low, high, kinds in (("ticks", 1, 10_000, int), ("bin_s", 1e-6, 10.0, (int, float)),
                                        ("group", 1, 10_000, int), ("first", 0, 10_000, int)):
             value = getattr(self, name)
@@ -52,6 +56,10 @@ class Frame:
                 for low, level in zip((0, *self.levels), self.levels, strict=False)):
             raise InputError(f"levels must be up to 16 ascending numbers of events, not "
                              f"{shown(self.levels)}")
+        if not isinstance(self.views, tuple) or not 1 <= len(self.views) <= 16 \
+                or not all(type(view) is int and abs(view) <= 10_000 for view in self.views) \
+                or len(set(self.views)) < len(self.views):
+            raise InputError(f"views must be up to 16 different numbers of channels, not {shown(self.views)}")
 
     @classmethod
     def of(cls, network: Network) -> "Frame":
@@ -82,7 +90,7 @@ class Frame:
 
     def rasters(self, tick: NDArray[np.floating[Any]], channel: NDArray[Any], channels: int, *,
                 item: NDArray[np.int64] | int = 0, items: int = 1) -> NDArray[np.bool_]:
-        """``[items, ticks, inputs]`` of events.
+        """``[views, items, ticks, inputs]`` of events.
 
         Parameters
         ----------
@@ -90,7 +98,9 @@ class Frame:
             out.
         item : of each event.
         """
-        return self.filled(item, self.ticks_of(tick), self.groups_of(channel, channels), channels, items)
+        at = self.ticks_of(tick)
+        return np.stack([self.filled(item, at, self.groups_of(channel + view, channels), channels, items)
+                         for view in self.views])
 
     def ticks_of(self, tick: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
         """Whole ticks; ``ticks`` for those outside."""

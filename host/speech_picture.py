@@ -11,11 +11,11 @@ __all__ = ["draw"]
 
 
 def draw(path: Path, sounding: Sounding, heard: Heard, title: str) -> None:
-    """Write a PNG: sound, spikes in, spikes of the neurons that are no outputs, or with votes of all, and
+    """Write a PNG: sound, spikes in of its first view, spikes of the neurons that are no outputs, or with votes of all, and
     the score of each class."""
     import matplotlib
     from matplotlib.figure import Figure
-    audio, frame, result = sounding.audio, sounding.frame, heard.result
+    audio, frame, result, first_view = sounding.audio, sounding.frame, heard.results[0], sounding.inputs[0]
     votes = result.network.votes is not None
     figure = Figure(figsize=(8, 10), layout="constrained")
     parts: Any = figure.subfigures(2, 1, height_ratios=(8, 3))
@@ -26,8 +26,8 @@ def draw(path: Path, sounding: Sounding, heard: Heard, title: str) -> None:
     sound.plot(np.arange(len(audio.samples)) / audio.rate_Hz, audio.samples, color="0.0",
                linewidth=0.4)
     sound.set_ylabel("sound\n(of full scale)")
-    tick, index = sounding.inputs.events()
-    width = sounding.inputs.width - sounding.bias
+    tick, index = first_view.events()
+    width = first_view.width - sounding.bias
     sounds = index < width
     inputs.scatter(tick[sounds] * frame.bin_s, index[sounds], s=4, marker="|", color="0.0")
     inputs.set_ylabel("input\n(high tones first)")

@@ -124,7 +124,8 @@ def _speech(arguments: argparse.Namespace, picture: Path) -> int:
     with open_board(arguments) as board:
         heard = demo_speech.run(board, network, sounding, seed=arguments.seed)
         name, hello = board.name, board.hello
-    result = heard.result
+    result, counted, losses = heard.results[-1], heard.summed("counters"), heard.summed("losses")
+    ticks, wall_s = (sum(getattr(each, name) for each in heard.results) for name in ("ticks", "wall_s"))
     where = origin(result.is_hardware, result.backend)
 
     def named(which: int) -> str:
@@ -139,7 +140,7 @@ def _speech(arguments: argparse.Namespace, picture: Path) -> int:
     draw(picture, sounding, heard, f"{Path(arguments.sound).name}: {said}\n{where}")
     digit = None if heard.answer is None else demo_speech.spoken(heard.classes, heard.answer)
     compared = "equal: every spike, final state word and LFSR" if heard.equal else "DIFFERS"
-    counters = {k: v for k, v in result.counters.items() if v}
+    counters = {k: v for k, v in counted.items() if v}
     link = {k: v for k, v in result.link.items() if v}
     facts = {
         "board": name, "backend": result.backend, "is_hardware": result.is_hardware,
@@ -147,15 +148,16 @@ def _speech(arguments: argparse.Namespace, picture: Path) -> int:
                     "synapses": network.synapses, "metadata": network.metadata},
         "sound": arguments.sound, "rate_Hz": sound.rate_Hz, "seconds": sound.seconds,
         "clipped": sound.clipped, "cochlea_spikes": spikes.count, "merged": spikes.merged,
-        "left_out": sounding.left_out, "input_spikes": sounding.inputs.count,
+        "left_out": sounding.left_out, "views": list(frame.views),
+        "input_spikes": [view.count for view in sounding.inputs],
         "answer": None if heard.answer is None else heard.classes[heard.answer],
         "digit": None if digit is None else digit[0],
         "language": None if digit is None else digit[1],
         "tied": [heard.classes[k] for k in heard.tied],
         "classes": list(heard.classes), "scores": heard.scores.tolist(),
-        "output_spikes": int(result.output_counts.sum()),
-        "equal": heard.equal, "ticks": result.ticks, "wall_s": result.wall_s,
-        "counters": result.counters, "losses": result.losses, "link": result.link,
+        "output_spikes": heard.output_spikes,
+        "equal": heard.equal, "ticks": ticks, "wall_s": wall_s,
+        "counters": counted, "losses": losses, "link": result.link,
         "seed": arguments.seed, "image_digest": result.image_digest, "build": result.build,
         "versions": result.versions, "picture": str(picture)}
     emit(facts, table([
@@ -165,18 +167,20 @@ def _speech(arguments: argparse.Namespace, picture: Path) -> int:
         ("sound", f"{arguments.sound}: {sound.seconds:.3f} s at {sound.rate_Hz:,} Hz"),
         ("spikes", f"{spikes.count:,} of {spikes.width} channels; {late:,} too late, "
                    f"{sounding.left_out['input']:,} on channels without an input"),
+        *([("heard", f"{len(frame.views)} times, moved up by {', '.join(map(str, frame.views))} channels")]
+          if len(frame.views) > 1 else []),
         ("answer", said),
         ("output spikes" if network.votes is None else "votes",
          ", ".join(f"{named(int(k))} {heard.scores[k]:,}" for k in order[:_SAID])),
         ("against the golden model", compared),
-        ("speed", f"{result.ticks:,} ticks in {result.wall_s:.3g} s"),
+        ("speed", f"{ticks:,} ticks in {wall_s:.3g} s"),
         ("core counters", ", ".join(f"{k} {v:,}" for k, v in counters.items()) or "all zero"),
         ("link counters", ", ".join(f"{k} {v:,}" for k, v in link.items()) or "-"),
-        ("lost or late", ", ".join(f"{k} {v}" for k, v in result.losses.items()) or "nothing"),
+        ("lost or late", ", ".join(f"{k} {v}" for k, v in losses.items()) or "nothing"),
         ("seed", arguments.seed), ("network image", result.image_digest[:16]),
         ("gateware", f"build {result.build}, contract {hello.digest:08x}"),
         ("picture", picture)]), arguments.json)
-    return _ended(None if heard.equal else compared, result.losses)
+    return _ended(None if heard.equal else compared, losses)
 
 
 def _ended(differs: str | None, losses: dict[str, int]) -> int:

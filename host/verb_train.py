@@ -98,7 +98,7 @@ def _train(arguments: argparse.Namespace) -> int:
         from ionspike.train.digit_images import ENCODER
         network.metadata["encoder"] = ENCODER
     shape = shape_for(network)
-    raster, labels = events.encode(validation, settings.frame), events.labels[validation]
+    raster, labels = events.views(validation, settings.frame), events.labels[validation]
     # Labels are the classes' names, in their order.
     exact = [float(np.mean(read(network, raster, seed, shape) == labels)) for seed in _SEEDS]
     network.metadata["accuracy"] = {"validation": {

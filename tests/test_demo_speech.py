@@ -67,7 +67,7 @@ def test_a_recording_goes_in_and_a_digit_comes_out_without_torch(folder, capsys,
         str(answer), answer % 10, ("English", "German")[answer // 10])
     assert (facts["ticks"], facts["network"]["bias"], facts["equal"], facts["losses"]) == (20, 1, True, {})
     assert facts["left_out"] == {"after": 0, "input": 0}
-    assert facts["input_spikes"] <= facts["cochlea_spikes"] + 20
+    assert facts["input_spikes"][0] <= facts["cochlea_spikes"] + 20 and facts["views"] == [0]
     assert main([*GOLDEN, "--json"]) == 0       # equal seeds, equal spikes
     again = json.loads(capsys.readouterr().out)
     assert again["scores"] == facts["scores"] and again["image_digest"] == facts["image_digest"]
@@ -82,13 +82,39 @@ def test_the_demo_sees_and_answers_what_training_and_evaluation_would(bias):
                     np.array([0, len(step)]), np.array([0]), ("a",))
     raster = events.encode(np.array([0]), Frame(**FRAME))
     assert 0.05 < raster.mean() < 0.95
-    assert np.array_equal(raster[0], sounding.inputs.raster[:, :20])
-    assert sounding.inputs.raster[:, 20:].all() and sounding.inputs.width == 20 + bias
+    seen, = sounding.inputs
+    assert np.array_equal(raster[0], seen.raster[:, :20])
+    assert seen.raster[:, 20:].all() and seen.width == 20 + bias
     with Board.open(backend="golden") as board:
         heard = demo_speech.run(board, network, sounding, seed=3)
     assert sounding.spikes.dt_s == STEP_S
     assert heard.equal and heard.scores.any()
     assert heard.answer == read(network, raster, seed=3)[0]
+
+
+def test_views_are_runs_of_their_own_whose_scores_are_added(folder, capsys):
+    network = untrained(1, {"frame": {**FRAME, "views": [0, -35, 70]}})
+    frame = Frame.of(network)
+    sounding = demo_speech.encoded(Audio(SOUND, 48_000), network, seed=3)
+    step, channel = sounding.spikes.events()
+    events = Events("one", CHANNELS, sounding.spikes.dt_s, step.astype(np.uint16), channel.astype(np.uint16),
+                    np.array([0, len(step)]), np.array([0]), ("a",))
+    raster = events.views(np.array([0]), frame)
+    assert np.array_equal(raster[:, 0], [view.raster[:, :20] for view in sounding.inputs])
+    # A group has 35 channels.
+    assert np.array_equal(raster[1, 0, :, :-1], raster[0, 0, :, 1:]) and raster[1, 0, :, -1].sum() == 0
+    assert np.array_equal(raster[2, 0, :, 2:], raster[0, 0, :, :-2])
+    with Board.open(backend="golden") as board:
+        heard = demo_speech.run(board, network, sounding, seed=3)
+        board.load(network)
+        single = [board.run(view, seed=3 + k).scores for k, view in enumerate(sounding.inputs)]
+    assert heard.equal and np.array_equal(heard.scores, np.sum(single, axis=0))
+    assert not np.array_equal(heard.scores, 3 * single[0])
+    assert heard.answer == read(network, raster, seed=3)[0]
+    assert heard.summed("counters")["words"] == sum(each.counters["words"] for each in heard.results) > 0
+    network.save("net.ion")
+    assert main(GOLDEN) == 0
+    assert "3 times, moved up by 0, -35, 70 channels" in capsys.readouterr().out
 
 
 def test_evaluation_and_board_get_the_same_bias():
@@ -129,7 +155,7 @@ def test_no_spikes_are_no_answer_and_equal_counts_a_tie(folder, capsys):
     assert (facts["answer"], facts["digit"], facts["tied"]) == (None, None, [])
     assert main(GOLDEN) == 0
     assert "no answer, for no output fired" in capsys.readouterr().out
-    heard = demo_speech.Heard(replace_counts([0, 2, 1, 2]), tuple("abcd"), np.array([0, 2, 1, 2]), True)
+    heard = demo_speech.Heard((replace_counts([0, 2, 1, 2]),), tuple("abcd"), np.array([0, 2, 1, 2]), True)
     assert heard.answer == 1 and heard.tied == [3]
     assert demo_speech.spoken(tuple("abcd"), 1) is None
     assert demo_speech.spoken(tuple(map(str, range(20))), 17) == (7, "German")
@@ -158,7 +184,7 @@ def test_names_are_drawn_as_they_are(folder, capsys):
 
 
 def replace_counts(counts):
-    return type("Result", (), {"answer": int(np.argmax(counts)), "output_counts": np.array(counts)})()
+    return type("Result", (), {"output_counts": np.array(counts)})()
 
 
 def test_the_demo_fails_where_board_and_model_differ(folder, capsys, monkeypatch):
@@ -242,7 +268,7 @@ def test_the_inputs_are_near_those_of_the_data_that_networks_are_trained_on():
         return frame.counted(0, frame.ticks_of(t_s / 0.01), frame.groups_of(channel, CHANNELS), CHANNELS, 1)[0]
 
     ours, again = (counted(step * STEP_S, channel) for step, channel in (each.spikes.events() for each in sounding))
-    assert np.array_equal(ours > 0, sounding[0].inputs.raster)
+    assert np.array_equal(ours > 0, sounding[0].inputs[0].raster)
     theirs = counted(t_s, channel)
     assert 0.05 < (theirs > 0).mean() < 0.5
 

@@ -16,11 +16,11 @@ def test_an_event_is_in_the_tick_and_the_group_that_it_falls_in():
     frame = Frame(3, 0.01, 2)
     tick = np.array([0.0, 0.999, 1 - 1e-9, 2.5, 3.0, -0.5, 2.0, 1.0, 7.0])
     channel = np.array([0, 1, 2, 4, 0, 0, 5, 6, 6])
-    assert [tuple(at) for at in np.argwhere(frame.rasters(tick, channel, 7)[0])] == [
+    assert [tuple(at) for at in np.argwhere(frame.rasters(tick, channel, 7)[0, 0])] == [
         (0, 0), (1, 1), (2, 2)]
     assert frame.inputs(7) == 3
     assert frame.left_out(tick, channel, 7) == {"after": 2, "input": 1}
-    two = frame.rasters(tick[:4], channel[:4], 7, item=np.array([0, 1, 1, 0]), items=2)
+    two = frame.rasters(tick[:4], channel[:4], 7, item=np.array([0, 1, 1, 0]), items=2)[0]
     assert two.shape == (2, 3, 3) and [tuple(at) for at in np.argwhere(two)] == [
         (0, 0, 0), (0, 2, 2), (1, 0, 0), (1, 1, 1)]
 
@@ -31,12 +31,22 @@ def test_levels_are_inputs_of_their_own_that_want_more_events():
     assert (frame.groups(8), frame.inputs(8)) == (3, 6) and frame.inputs(1) == frame.inputs(0) == 0
     tick = np.array([0, 0, 0, 0, 1, 1, 1, 1.5, 1.5, 0, 2])
     channel = np.array([1, 2, 2, 3, 5, 6, 0, 7, 0.4, 5.9, 3])
-    raster = frame.rasters(tick, channel, 8)[0]
+    raster = frame.rasters(tick, channel, 8)[0, 0]
     assert np.array_equal(raster, [[1, 1, 1, 1, 0, 0], [0, 0, 1, 0, 0, 0]])
     assert frame.left_out(tick, channel, 8) == {"after": 1, "input": 3}
     three = np.array([1.0, 1.2, 1.4])
-    assert frame.rasters(three, np.full(3, 4), 8)[0].tolist() == [[0] * 6, [0, 1, 0, 0, 1, 0]]
+    assert frame.rasters(three, np.full(3, 4), 8)[0, 0].tolist() == [[0] * 6, [0, 1, 0, 0, 1, 0]]
     assert not frame.rasters(np.zeros(0), np.zeros(0), 8).any()
+
+
+def test_views_are_moved_by_channels():
+    frame = Frame(2, 0.01, 2, views=(0, 2, -1))
+    seen = frame.rasters(np.array([0, 1]), np.array([1, 2]), 6)[:, 0]
+    assert [tuple(at) for at in np.argwhere(seen)] == [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2), (2, 0, 0),
+                                                       (2, 1, 0)]
+    for views in ([], [0, 0], [0.5], [True], list(range(17)), [20_000], 3, "0"):
+        with pytest.raises(InputError, match="views must be up to 16 different numbers of channels, not"):
+            Frame(2, 0.01, 2, views=views)
 
 
 def test_a_network_says_its_frame():

@@ -32,8 +32,10 @@ class Cost:
 
 
 def cost(network: Network, raster: NDArray[np.bool_], seed: int) -> Cost:
-    """Of items ``[items, ticks, inputs]`` without the bias, on the golden model; item k has the seed
-    ``seed + k``."""
+    """Of items ``[items, ticks, inputs]`` or ``[views, items, ticks, inputs]`` without the bias, on the golden
+    model, all views of an item together; item k of view v has the seed ``seed + k + v items``."""
+    views = len(raster) if raster.ndim == 4 else 1
+    raster = raster.reshape(-1, *raster.shape[-2:])
     inputs, neurons = (np.zeros(n, np.int64) for n in (network.inputs, network.neurons))
     for p in network.projections:
         fan_out = inputs if p.source == "inputs" else neurons
@@ -47,5 +49,5 @@ def cost(network: Network, raster: NDArray[np.bool_], seed: int) -> Cost:
     sops = [item.raster.sum(0) @ inputs + result.spikes.raster.sum(0) @ neurons
             for item, result in zip(items, results, strict=True)]
     estimates = [result.estimate for result in results]
-    return Cost(float(np.mean(sops)), float(np.mean([result.spikes.count for result in results])),
-                float(np.mean([e.chip_J for e in estimates if e is not None])))
+    return Cost(*(views * float(np.mean(each)) for each in (
+        sops, [result.spikes.count for result in results], [e.chip_J for e in estimates if e is not None])))

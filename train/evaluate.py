@@ -34,12 +34,18 @@ def read(network: Network, raster: NDArray[np.bool_], seed: int,
 
     Parameters
     ----------
-    raster : ``[items, ticks, inputs]``, without the inputs of a bias; see
-        :func:`ionspike.host.frame.with_bias`.
+    raster : ``[items, ticks, inputs]`` or ``[views, items, ticks, inputs]``, without the inputs of a bias;
+        see :func:`ionspike.host.frame.with_bias`.
 
-    Item k runs from rest with the seed ``seed + k``. As for ``Result.answer``, the class with the
-    highest score wins, the first of several.
+    Item k of view v runs from rest with the seed ``seed + k + v items``. As for ``Result.answer``, the class
+    with the highest score wins, the first of several; the scores of views are added.
     """
+    items = raster.shape[-3]
+    scores = _scores(network, raster.reshape(-1, *raster.shape[-2:]), seed, shape)
+    return np.argmax(scores.reshape(-1, items, scores.shape[-1]).sum(0), axis=-1)
+
+
+def _scores(network: Network, raster: NDArray[np.bool_], seed: int, shape: CoreShape) -> NDArray[np.int64]:
     compiled = compile(network, shape)
     outputs = compiled.neuron_slots[network.outputs]
     found = []
@@ -49,7 +55,7 @@ def read(network: Network, raster: NDArray[np.bool_], seed: int,
         counts = np.zeros((len(items), len(outputs)), np.int64)
         for t in range(items.shape[1]):
             counts += model.step(items[:, t])[:, outputs]
-        found.append(np.argmax(network.scores(counts), axis=-1))
+        found.append(network.scores(counts))
     return np.concatenate(found)
 
 
@@ -60,9 +66,10 @@ def accuracy(network: Network, images: NDArray[np.uint8], labels: NDArray[np.uin
 
 
 def different(board: Board, network: Network, raster: NDArray[np.bool_], seed: int) -> list[int]:
-    """Items, as for :func:`read`, whose spikes, final state or LFSR on a board are not those of the
-    golden model."""
+    """Items, as for :func:`read`, those of one view after the other, whose spikes, final state or LFSR on a
+    board are not those of the golden model."""
     compiled = board.load(network)
+    raster = raster.reshape(-1, *raster.shape[-2:])
     seeds = [seed + k for k in range(len(raster))]
     items = [Spikes(item, network.dt_s) for item in with_bias(network, raster)]
     return compared.different(compiled, items, seeds, board.run_many(items, seeds=seeds))

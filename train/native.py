@@ -25,8 +25,8 @@ class Constants(ctypes.Structure):
 
     _fields_ = [*((name, ctypes.c_float) for name in (
         "kf", "kr", "kb", "r_max", "r_noise", "sigma", "level", "f_loss", "r_loss", "g_loss", "f_max",
-        "v_max", "mean", "beyond", "sharpness", "open_slope", "drive_slope")),
-        ("entries", ctypes.c_int32)]
+        "v_max", "mean", "beyond", "sharpness", "open_slope", "drive_slope", "held")),
+        ("entries", ctypes.c_int32), ("sustained", ctypes.c_int32)]
 
 
 class _Sizes(ctypes.Structure):
@@ -67,7 +67,7 @@ def available() -> bool:
 def _at(tensor: Tensor | None) -> ctypes.c_void_p:
     if tensor is None:
         return ctypes.c_void_p()
-    assert tensor.is_contiguous() and tensor.dtype == torch.float32 and not tensor.is_cuda
+    assert tensor.is_contiguous() and tensor.dtype in (torch.float32, torch.int32) and not tensor.is_cuda
     return ctypes.c_void_p(tensor.data_ptr())
 
 
@@ -78,21 +78,22 @@ class Native:
         self.constants, self.noisy = constants, noisy
 
     def forward(self, drive: Tensor, kg: Tensor, growth: Tensor, limit: Tensor, table: Tensor,
-                rest: Tensor, seed: int, weights: Tensor | None) -> tuple[Tensor, ...]:
+                rest: Tensor, seed: int, weights: Tensor | None,
+                delays: Tensor | None) -> tuple[Tensor, ...]:
         """Whole drives, spikes, and each tick's gates, slopes and bridges."""
         library = _library()
         assert library is not None
         d = drive.clone(memory_format=torch.contiguous_format)
         spikes, gates, slopes, bridges = (torch.empty_like(d) for _ in range(4))
         library.forward(ctypes.byref(_Sizes(*d.shape)), ctypes.byref(self.constants), _at(kg),
-                        _at(growth), _at(limit), _at(table), _at(rest), _at(weights),
+                        _at(growth), _at(limit), _at(table), _at(rest), _at(weights), _at(delays),
                         int(self.noisy), ctypes.c_uint64(seed), _at(d), _at(spikes), _at(gates),
                         _at(slopes), _at(bridges))
         return d, spikes, gates, slopes, bridges
 
     def backward(self, d_spikes: Tensor, d: Tensor, spikes: Tensor, gates: Tensor, slopes: Tensor,
-                 bridges: Tensor, kg: Tensor, growth: Tensor,
-                 weights: Tensor | None) -> tuple[Tensor | None, ...]:
+                 bridges: Tensor, kg: Tensor, growth: Tensor, weights: Tensor | None,
+                 delays: Tensor | None) -> tuple[Tensor | None, ...]:
         """Gradients of drive, kg, growth and weights."""
         library = _library()
         assert library is not None
@@ -101,7 +102,7 @@ class Native:
         d_kg, d_growth = torch.zeros_like(kg), torch.zeros_like(kg)
         d_weights = None if weights is None else torch.zeros_like(weights)
         library.backward(ctypes.byref(_Sizes(*d.shape)), ctypes.byref(self.constants), _at(kg),
-                         _at(growth), _at(turned), _at(d), _at(spikes), _at(gates), _at(slopes),
+                         _at(growth), _at(turned), _at(delays), _at(d), _at(spikes), _at(gates), _at(slopes),
                          _at(bridges), _at(d_spikes), _at(out), _at(d_kg), _at(d_growth),
                          _at(d_weights))
         return out, d_kg, d_growth, d_weights

@@ -94,7 +94,7 @@ class Memristors(nn.Module):
         r' = clip(a_r r + b f' + r_noise xi_r, 0, r_max)
         bridged = f' >= lim - r'        lim = 1 + the device's gap
         bridged:  f = lim - r', g' = max(g, v)  else:  f = f', g' = a_g g
-        on' = g' >= spike_level         spike = on' and not on
+        on' = g' >= spike_level         spike = on' and not on, or on' where it is sustained
 
     Coefficients and the table h are the integers of :mod:`ionspike.spec.coefficients`, and the
     losses have the integers' one taken off; what is left out is their rounding.
@@ -118,7 +118,7 @@ class Memristors(nn.Module):
         self.kg, self.growth = c.kg / (1 << fmt.KG_BITS), c.mu / (1 << fmt.MU_FRAC)
         self.r_max = (c.r_max + 1) / fmt.ONE - 2.0**-fmt.R_FRAC
         self.limit = 1 + round(device.gap * 2.0**_THETA_FRAC) / 2.0**_THETA_FRAC
-        self.spike_level = c.spike_level / (1 << fmt.G_FRAC)
+        self.spike_level, self.sustained = c.spike_level / (1 << fmt.G_FRAC), device.sustained
         self.sigma1 = device.sigma1
         self.r_noise = c.r_noise * XI_STD * 2.0**(fmt.R_NOISE_SHIFT - fmt.R_FRAC)
         self.h = torch.tensor(c.feedback) / (1 << fmt.H_FRAC)

@@ -16,7 +16,7 @@ from ionspike.spec.device import Device
 from ionspike.train.layer import BIAS_INPUTS, Layer
 from ionspike.train.neuron import Memristors
 from ionspike.train.steps import Steps, way
-from ionspike.train.unroll import Unroll
+from ionspike.train.unroll import Unroll, delayed
 
 __all__ = ["Recurrent"]
 
@@ -39,8 +39,9 @@ class Recurrent(nn.Module):
     reaches itself.
 
     Inputs reach the first layer in their own tick, a neuron's spike reaches others in the tick
-    after its own, as on a core without axonal delays. kg and mu of each neuron are trained, and are
-    multiples of what the core holds; for weights see :class:`~ionspike.train.layer.Layer`.
+    after its own plus its axonal delay. Each hidden layer has neurons of all delays, as many of each, the
+    shortest first. kg and mu of each neuron are trained, and are multiples of what the core holds; for weights
+    see :class:`~ionspike.train.layer.Layer`.
 
     Parameters
     ----------
@@ -53,13 +54,14 @@ class Recurrent(nn.Module):
     generator : of the weights.
     learn_gates : whether kg is trained.
     reach : whether hidden layers reach themselves.
+    delay : longest axonal delay, in ticks.
     native : whether C++ may be used; see :class:`~ionspike.train.unroll.Unroll`.
     """
 
     def __init__(self, device: Device, dt_s: float, inputs: int, hidden: tuple[int, ...],
                  outputs: int, *, growth: float, scale_V: float, gain_V: float, bias_V: float,
                  recurrent_V: float, dropout: float, generator: torch.Generator,
-                 learn_gates: bool = True, reach: bool = True, native: bool = True):
+                 learn_gates: bool = True, reach: bool = True, delay: int = 0, native: bool = True):
         super().__init__()
         self.device, self.dt_s, self.scale_V = device, dt_s, scale_V
         self.inputs, self.hidden, self.outputs, self.dropout = inputs, tuple(hidden), outputs, dropout
@@ -81,12 +83,20 @@ class Recurrent(nn.Module):
                 layer.gates.requires_grad_(False)
         self.register_buffer("table", model.h, persistent=False)
         self.register_buffer("rest", way(model.h)[0], persistent=False)
-        self.limit, self.native = model.limit, native
+        self.limit, self.native, self.delay = model.limit, native, delay
+        for k, size in enumerate(sizes):
+            self.register_buffer(f"_delays_{k}", (torch.arange(size) * (delay + 1) // size).int()
+                                 if delay else None, persistent=False)
         self._steps = {noisy: Steps(model, noisy) for noisy in (False, True)}
 
     @property
     def layers(self) -> tuple[Layer, ...]:
         return cast(tuple[Layer, ...], tuple(self._layers))
+
+    @property
+    def delays(self) -> list[Tensor | None]:
+        """Of each layer, int32 ``[neurons]``, or none."""
+        return [getattr(self, f"_delays_{k}") for k in range(len(self._layers))]
 
     def settle(self, settled: bool) -> None:
         """Whether layers get the drive that a core gives them, in training too."""
@@ -137,12 +147,11 @@ class Recurrent(nn.Module):
             kg = _on_grid((1 - (1 - kg) ** (1 / rc)).clamp(_KG, _KG_MAX), _KG)
         steps = self._steps[generator is not None]
         spikes: list[Tensor] = []
-        for layer, part in zip(self.layers, self.ranges, strict=True):
+        for layer, part, delays in zip(self.layers, self.ranges, self.delays, strict=True):
             z: Tensor = Unroll.apply(layer.drive(x), kg[part], growth[part], limit[part], self.table,
-                                     self.rest, steps, generator, layer.own(),
-                                     self.native)
+                                     self.rest, steps, generator, layer.own(), delays, self.native)
             spikes.append(z)
-            x = torch.cat([torch.zeros_like(z[:1]), z[:-1]])
+            x = delayed(z, delays)
             if dropped is not None and self.dropout:
                 heard = torch.rand(z.shape[1:], generator=dropped, device=z.device) >= self.dropout
                 x = x * (heard / (1 - self.dropout))
@@ -164,14 +173,22 @@ class Recurrent(nn.Module):
         def int8(w: Tensor) -> Any:
             return torch.round(w / self.scale_V).to(torch.int8).cpu().numpy()
 
-        projections = []
+        def reaching(weights: Any, sources: int, targets: slice) -> list[Projection]:
+            """From a layer, each delay's neurons by themselves."""
+            delays = self.delays[sources]
+            of = [0] * len(weights) if delays is None else delays.tolist()
+            first = self.ranges[sources].start
+            return [Projection("neurons", weights[of.index(d):of.index(d) + of.count(d)],
+                               first + of.index(d), targets.start, d) for d in sorted(set(of))]
+
+        projections: list[Projection] = []
         for k, (layer, part) in enumerate(zip(self.layers, self.ranges, strict=True)):
             weights, bias = layer.folded()
-            projections += [Projection("neurons" if k else "inputs", int8(weights),
-                                       self.ranges[k - 1].start if k else 0, part.start),
+            projections += [*(reaching(int8(weights), k - 1, part) if k else
+                              [Projection("inputs", int8(weights), 0, part.start)]),
                             Projection("inputs", int8(bias), self.inputs, part.start)]
             if (own := layer.own()) is not None:
-                projections.append(Projection("neurons", int8(own), part.start, part.start))
+                projections += reaching(int8(own), k, part)
         kg = self.kg().double().cpu().numpy()
         growth = np.round(self.growth().double().cpu().numpy() / _MU) / self.nominal_mu
         none = Mismatch.none(self.neurons)

@@ -21,7 +21,8 @@ _RANGES = {
     "time_stretch": (0.0, 0.9), "late": (0.0, 1000.0), "drop": (0.0, 0.9), "thin": (0.0, 0.9),
     "blend": (0.0, 1.0), "spread_growth": (0.0, 1.0),
     "spread_rc": (0.0, 1.0), "spread_gap": (0.0, 0.25), "readout": (0.0, 100.0),
-    "smoothing": (0.0, 0.5), "teacher": (0, 10_000), "clip": (1e-3, 1e3),
+    "smoothing": (0.0, 0.5), "teacher": (0, 10_000), "clip": (1e-3, 1e3), "sustained": (0, 1),
+    "delay": (0, 15),
 }
 
 
@@ -33,8 +34,10 @@ class Settings:
     ----------
     hidden : neurons of each hidden layer.
     outputs : output neurons of each class; with 0 there are none, and the hidden neurons' spikes vote.
-    ticks, bin_s, group, first, levels : of the :class:`~ionspike.train.events.Frame`.
+    ticks, bin_s, group, first, levels, views : of the :class:`~ionspike.train.events.Frame`.
     device, dt_s, r_control_ohm : where the neurons begin.
+    sustained : 1 for neurons that fire in every tick in which they conduct, 0 for those that fire once.
+    delay : longest axonal delay of hidden neurons, in ticks; a core's accumulators are one more.
     missing : the property they lack, one of :data:`~ionspike.train.properties.PROPERTIES`.
     scale : volts per weight unit, in 2**-19 V.
     batch : items.
@@ -64,9 +67,12 @@ class Settings:
     group: int = 1
     first: int = 0
     levels: tuple[int, ...] = (1,)
+    views: tuple[int, ...] = (0,)
     device: str = "zhao2025_ms"
     dt_s: float = 2e-4
     r_control_ohm: float = 12e6
+    sustained: int = 0
+    delay: int = 0
     missing: str = ""
     scale: int = 8192
     batch: int = 64
@@ -127,7 +133,8 @@ class Settings:
     @property
     def memristor(self) -> Device:
         """The device without the property that is missing."""
-        device = Device.load(self.device).with_(r_control_ohm=self.r_control_ohm, figures={})
+        device = Device.load(self.device).with_(
+            r_control_ohm=self.r_control_ohm, sustained=bool(self.sustained), figures={})
         return without(device, self.missing) if self.missing in PROPERTIES else device
 
     @property
@@ -157,8 +164,9 @@ class Settings:
         return replace(self, **changes)
 
 
-SPEECH = Settings(hidden=(176, 176), outputs=0, group=5, first=200, levels=(1, 3), dt_s=3e-4, shift=45.0,
-                  stretch=0.08, time_stretch=0.25, late=4.0, drop=0.1, thin=0.5, blend=0.5, teacher=20)
+SPEECH = Settings(hidden=(176, 176), outputs=0, group=5, first=200, levels=(1, 3), views=(0, -15, 15), dt_s=3e-4,
+                  r_control_ohm=1e8, sustained=1, delay=3, dropout=0.0, shift=45.0, stretch=0.08,
+                  time_stretch=0.25, late=4.0, drop=0.1, thin=0.5, blend=0.5, teacher=20)
 BRAILLE = Settings(hidden=(96,), outputs=0, ticks=77, bin_s=1e-3, time_stretch=0.1)
 DIGITS = Settings(hidden=(96,), ticks=32, bin_s=5e-4, outputs=6, drop=0.05)
 FILE = Settings(outputs=0, bin_s=1e-3)

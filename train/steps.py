@@ -1,5 +1,7 @@
 """One tick of a layer in training, forwards and backwards."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -16,6 +18,8 @@ _DRIVE_SLOPE = _OPEN_SLOPE = 0.1
 _SHARPNESS = 10.0
 #: What the integers take off a gate beside its decay: one, less the half that rounding down leaves.
 _V_LOSS = 0.5 * 2.0**-fmt.G_FRAC
+#: Volts that a gate has after a spike, about.
+_HELD_V = 0.8
 
 
 def way(table: Tensor) -> tuple[Tensor, float]:
@@ -47,6 +51,11 @@ class Steps:
     the gate's voltage cancels, or that is not positive, has a tenth of the slope it would have
     without the gate, as one above 2 V has.
 
+    A ``sustained`` device fires while its gate is at the level. Backwards, what begins in a tick also
+    has the gradients of the ticks after it, each ``1 - 1 / T`` times the one before, T the ticks that a
+    gate takes from 0.8 V to the level (:meth:`stay`); and a gate that falls has
+    ``1 / (1 + (10 (g / level - 1))^2)`` of each, over the level.
+
     Parameters
     ----------
     layer : the coefficients that neurons share.
@@ -59,6 +68,7 @@ class Steps:
         entries = len(layer.h)
         mean = way(layer.h)[1]
         beyond = 1 / (float(layer.h[0]) * mean)
+        sustained = layer.sustained
 
         def forward(d: Tensor, f: Tensor, r: Tensor, g: Tensor, off: Tensor, xi: Tensor, kg: Tensor,
                     growth: Tensor, limit: Tensor, table: Tensor, rest: Tensor) -> tuple[Tensor, ...]:
@@ -79,30 +89,44 @@ class Steps:
             left = rest[(-over * entries).clamp(0, entries - 1).to(torch.int32)]
             slope = off / (1 + (_SHARPNESS * torch.where(bridged, over * beyond, left)) ** 2)
             g1 = torch.where(bridged, torch.maximum(g, v), ((1 - kg) * g - _V_LOSS).clamp(min=0))
-            return (z, torch.where(bridged, limit - r2, f2), r2, g1,
-                    torch.where(g1 < level, 1.0, 0.0), slope, bridged)
+            off1 = torch.where(g1 < level, 1.0, 0.0)
+            return (1 - off1 if sustained else z, torch.where(bridged, limit - r2, f2), r2, g1, off1, slope,
+                    bridged)
 
-        def backward(dz: Tensor, dn: Tensor, dg: Tensor, d: Tensor, g: Tensor, slope: Tensor,
-                     bridged: Tensor, kg: Tensor, growth: Tensor, d_growth: Tensor,
-                     d_kg: Tensor) -> tuple[Tensor, ...]:
+        def backward(dz: Tensor, dn: Tensor, dg: Tensor, lasting: Tensor, d: Tensor, g: Tensor,
+                     slope: Tensor, bridged: Tensor, kg: Tensor, growth: Tensor, stay: Tensor,
+                     d_growth: Tensor, d_kg: Tensor) -> tuple[Tensor, ...]:
             raw = d.clamp(0, _V_MAX) - g
             opened = raw > 0
-            d_n = dz * slope + torch.where(bridged, 0.0, dn)
+            lasting = dz + stay * lasting
+            d_n = lasting * slope + torch.where(bridged, 0.0, dn)
             scaled = d_n / mean
             d_e = scaled * growth
-            decays = ~bridged & ((1 - kg) * g > _V_LOSS)
+            left = (1 - kg) * g - _V_LOSS
+            decays = ~bridged & (left > 0)
+            if sustained:
+                over = _SHARPNESS * (left.clamp(min=0) / level - 1)
+                dg = dg + torch.where(bridged, 0.0, dz / (level * (1 + over ** 2)))
             d_v = torch.where(opened, d_e, _OPEN_SLOPE * d_e)
             return (torch.where(d < _V_MAX, d_v, _DRIVE_SLOPE * d_v),
                     (1 - kf) * d_n,
                     (torch.where(bridged, torch.where(g > d, dg, 0.0),
                                  torch.where(decays, (1 - kg) * dg, 0.0))
                      - torch.where(opened, d_e, 0.0)),
+                    lasting,
                     d_growth + scaled * raw.clamp(min=0),
                     d_kg - torch.where(decays, dg * g, 0.0))
 
-        self.noisy = noisy
+        self.noisy, self.sustained, self.level = noisy, sustained, level
         self.forward, self.backward = forward, backward
         #: The same in C++.
         self.native = Native(Constants(
             kf, kr, kb, r_max, r_noise, sigma, level, _F_LOSS, _R_LOSS, _V_LOSS, _F_MAX, _V_MAX, mean,
-            beyond, _SHARPNESS, _OPEN_SLOPE, _DRIVE_SLOPE, entries), noisy)
+            beyond, _SHARPNESS, _OPEN_SLOPE, _DRIVE_SLOPE, _HELD_V, entries, int(sustained)), noisy)
+
+    def stay(self, kg: Tensor) -> Tensor:
+        """What of a spike's gradient is the tick's before it, of each neuron."""
+        if not self.sustained:
+            return torch.zeros_like(kg)
+        ticks = math.log(_HELD_V / self.level) / -torch.log1p(-kg.detach())
+        return 1 - 1 / ticks.clamp(min=1)

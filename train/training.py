@@ -45,7 +45,7 @@ class Training(nn.Module):
             growth=settings.growth, scale_V=settings.scale_V, gain_V=settings.gain_V,
             bias_V=settings.bias_V, recurrent_V=settings.recurrent_V, dropout=settings.dropout,
             generator=generator, learn_gates=settings.missing != "refractory",
-            reach=settings.missing != "cascade", native=native)
+            reach=settings.missing != "cascade", delay=settings.delay, native=native)
         hidden = sum(settings.layers)
         self.readout = nn.Parameter(torch.randn(hidden, classes, generator=generator)
                                     / math.sqrt(max(1, hidden)))
@@ -149,14 +149,16 @@ class Training(nn.Module):
 @torch.no_grad()
 def accuracy(training: Training, chosen: NDArray[np.int64], seed: int = 0) -> float:
     """Share of right answers of the float model, items and devices as they are, weights as a core
-    has them."""
+    has them; by the scores of all views."""
     training.eval()
     size, right = training.settings.batch, 0
     for start in range(0, len(chosen), size):
         items = chosen[start:start + size]
         # Batches of one size: another would be compiled anew.
         padded = np.resize(items, size)
-        scores = training.scores(training.spikes(padded, None, training.generator(seed, start)))
+        scores = sum(training.scores(training._spikes(raster, None, training.generator(seed, start, view)))
+                     for view, raster in enumerate(training.events.views(padded, training.settings.frame)))
+        assert isinstance(scores, Tensor)
         found = scores.argmax(-1)[:len(items)].cpu().numpy()
         right += int((found == training.events.labels[items]).sum())
     return right / len(chosen)

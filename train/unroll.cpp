@@ -14,8 +14,8 @@ namespace {
 // As `Constants` in train/native.py.
 struct Constants {
     float kf, kr, kb, r_max, r_noise, sigma, level, f_loss, r_loss, g_loss, f_max, v_max;
-    float mean, beyond, sharpness, open_slope, drive_slope;
-    int32_t entries;
+    float mean, beyond, sharpness, open_slope, drive_slope, held;
+    int32_t entries, sustained;
 };
 
 struct Sizes {
@@ -95,6 +95,13 @@ void add_fired(float *drive, const float *z, const float *weights, int width) {
     each_fired(z, width, [=](int64_t n) { add(drive, weights + n * width, width); });
 }
 
+// The spikes of one item that arrive at the layer itself in this tick; `spikes` are those of the tick before.
+const float *arriving(const float *spikes, const int32_t *delays, int tick, int64_t all, int width, float *found) {
+    if (!delays) return spikes;
+    for (int64_t n = 0; n < width; n++) found[n] = delays[n] < tick ? spikes[n - delays[n] * all] : 0;
+    return found;
+}
+
 void add_outer(float *d_weights, const float *z, const float *dd, int width) {
     each_fired(z, width, [=](int64_t n) { add(d_weights + n * width, dd, width); });
 }
@@ -103,14 +110,15 @@ void add_outer(float *d_weights, const float *z, const float *dd, int width) {
 
 extern "C" {
 
-// d holds the given drives and gets those of the layer itself added; the rest is written.
+// d holds the given drives and gets those of the layer itself added; the rest is written. delays: of each
+// neuron's spikes to the layer, in ticks beside the one, or none.
 void forward(const Sizes *size, const Constants *c, const float *kg, const float *growth,
              const float *limit, const float *table, const float *rest, const float *weights,
-             int noisy, uint64_t seed, float *d, float *spikes, float *gates, float *slopes,
+             const int32_t *delays, int noisy, uint64_t seed, float *d, float *spikes, float *gates, float *slopes,
              float *bridges) {
     const int N = size->neurons;
     const int64_t all = static_cast<int64_t>(size->batch) * N;
-    std::vector<float> state(4 * all), draws(N + 1);
+    std::vector<float> state(4 * all), draws(N + 1), late(N);
     std::fill(state.begin() + 3 * all, state.end(), 1.0f);
     float *__restrict xi = draws.data();
     const Constants k = *c;
@@ -124,7 +132,7 @@ void forward(const Sizes *size, const Constants *c, const float *kg, const float
             float *__restrict gate = gates + at, *__restrict slope = slopes + at;
             float *__restrict bridge = bridges + at;
             if (weights && tick)
-                add_fired(drive, spikes + at - all, weights, N);
+                add_fired(drive, arriving(spikes + at - all, delays, tick, all, N, late.data()), weights, N);
             if (noisy) {
                 const uint32_t first = mixed(seed + (static_cast<uint64_t>(tick) << 32) + item);
                 for (int n = 0; n < N; n++) xi[n + 1] = normal(first + n * 0x9e3779b9u);
@@ -158,25 +166,34 @@ void forward(const Sizes *size, const Constants *c, const float *kg, const float
                 r[n] = r1;
                 off[n] = g2 < k.level ? 1.0f : 0.0f;
             }
+            if (k.sustained)
+                for (int n = 0; n < N; n++) z[n] = 1 - off[n];
         }
     }
 }
 
 // turned: the weights' transpose; d_kg, d_growth and d_weights have to be zero.
 void backward(const Sizes *size, const Constants *c, const float *kg, const float *growth,
-              const float *turned, const float *d, const float *spikes, const float *gates,
+              const float *turned, const int32_t *delays, const float *d, const float *spikes, const float *gates,
               const float *slopes, const float *bridges, const float *d_spikes, float *out,
               float *d_kg, float *d_growth, float *d_weights) {
     const int N = size->neurons;
     const int64_t all = static_cast<int64_t>(size->batch) * N;
-    std::vector<float> state(3 * all);
+    std::vector<float> state(4 * all), late(N), stay(N);
+    // What the layer's own weights bring back to spikes of earlier ticks, and to those of this one.
+    std::vector<float> returned(turned ? size->ticks * all : all), product(turned ? all : 0);
     const Constants k = *c;
-    const float even = 1 / k.mean;
+    const float even = 1 / k.mean, ends = k.sustained ? 1 / k.level : 0;
+    if (k.sustained)
+        for (int n = 0; n < N; n++)
+            stay[n] = 1 - 1 / larger(1.0f, std::log(k.held / k.level) / -std::log1p(-kg[n]));
     for (int tick = size->ticks - 1; tick >= 0; tick--) {
         for (int item = 0; item < size->batch; item++) {
             const int64_t at = tick * all + static_cast<int64_t>(item) * N;
             float *__restrict dn = state.data() + static_cast<int64_t>(item) * N;
-            float *__restrict dg = dn + all, *__restrict back = dg + all;
+            float *__restrict dg = dn + all, *__restrict lasting = dg + all;
+            const float *__restrict back = returned.data() + (turned ? at : at - tick * all);
+            const float *__restrict stays = stay.data();
             const float *__restrict drive = d + at, *__restrict g = gates + at;
             const float *__restrict slope = slopes + at, *__restrict dz = d_spikes + at;
             const float *__restrict bridge = bridges + at;
@@ -186,9 +203,13 @@ void backward(const Sizes *size, const Constants *c, const float *kg, const floa
                 const float bridged = bridge[n], open = 1 - bridged;
                 const float raw = clamped(drive[n], 0, k.v_max) - g[n];
                 const float e = larger(raw, 0.0f), opened = raw > 0 ? 1.0f : 0.0f;
-                const float d_n = (dz[n] + back[n]) * slope[n] + open * dn[n];
+                const float d_z = dz[n] + back[n];
+                lasting[n] = d_z + stays[n] * lasting[n];
+                const float d_n = lasting[n] * slope[n] + open * dn[n];
                 const float scaled = d_n * even, d_e = scaled * growth[n];
-                const float decays = (1 - kg[n]) * g[n] > k.g_loss ? open : 0.0f;
+                const float left = (1 - kg[n]) * g[n] - k.g_loss, decays = left > 0 ? open : 0.0f;
+                const float over = k.sharpness * (larger(left, 0) / k.level - 1);
+                dg[n] += open * ends * d_z / (1 + over * over);
                 const float holds = g[n] > drive[n] ? bridged : 0.0f;
                 const float d_v = raw > 0 ? d_e : k.open_slope * d_e;
                 dd[n] = drive[n] < k.v_max ? d_v : k.drive_slope * d_v;
@@ -196,12 +217,18 @@ void backward(const Sizes *size, const Constants *c, const float *kg, const floa
                 d_growth[n] += scaled * e;
                 d_kg[n] -= decays * dg[n] * g[n];
                 dg[n] = (holds + decays * (1 - kg[n])) * dg[n] - opened * d_e;
-                back[n] = 0;
             }
-            if (turned && tick) add_outer(d_weights, spikes + at - all, dd, N);
+            if (turned && tick)
+                add_outer(d_weights, arriving(spikes + at - all, delays, tick, all, N, late.data()), dd, N);
         }
-        if (turned && tick)
-            add_products(state.data() + 2 * all, out + tick * all, turned, size->batch, N);
+        if (!turned || !tick) continue;
+        std::fill(product.begin(), product.end(), 0.0f);
+        add_products(product.data(), out + tick * all, turned, size->batch, N);
+        for (int64_t at = 0; at < all; at += N)
+            for (int64_t n = 0; n < N; n++) {
+                const int64_t delay = delays ? delays[n] : 0;
+                if (delay < tick) returned[(tick - 1 - delay) * all + at + n] += product[at + n];
+            }
     }
 }
 

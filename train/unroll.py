@@ -8,13 +8,13 @@ from torch import Tensor
 from ionspike.train.native import available
 from ionspike.train.steps import Steps
 
-__all__ = ["Unroll"]
+__all__ = ["Unroll", "delayed"]
 
 
 class Unroll(torch.autograd.Function):
     """Spikes ``[ticks, batch, neurons]`` of a drive of that shape, from rest.
 
-    In tick t a neuron's drive is the given one and what the layer's spikes of tick t - 1 add.
+    In tick t a neuron's drive is the given one and what the layer's spikes of tick t - 1 - delay add.
     Autograd would keep some thirty tensors of every tick; this keeps five. float32 on a CPU runs in
     C++ where a compiler is found (:mod:`ionspike.train.native`), whose noise is another and whose
     sums round otherwise; all else runs as torch has it.
@@ -28,20 +28,23 @@ class Unroll(torch.autograd.Function):
     steps : one tick.
     generator : of the noise.
     weights : from the layer to itself, volts ``[neurons, neurons]``, or none.
+    delays : int32 ``[neurons]``, of their spikes to the layer; without it, none.
     native : whether C++ may be used.
     """
 
     @staticmethod
     def forward(ctx: Any, drive: Tensor, kg: Tensor, growth: Tensor, limit: Tensor, table: Tensor,
                 rest: Tensor, steps: Steps, generator: torch.Generator | None,
-                weights: Tensor | None, native: bool = True) -> Tensor:
+                weights: Tensor | None, delays: Tensor | None = None,
+                native: bool = True) -> Tensor:
         ctx.steps = steps
         ctx.native = native and drive.dtype == torch.float32 and drive.device.type == "cpu" \
             and available()
         if ctx.native:
             seed = 0 if generator is None else int(torch.randint(1 << 62, (), generator=generator))
-            d, spikes, *parts = steps.native.forward(drive, kg, growth, limit, table, rest, seed, weights)
-            ctx.save_for_backward(d, spikes, *parts, kg, growth, weights)
+            d, spikes, *parts = steps.native.forward(drive, kg, growth, limit, table, rest, seed, weights,
+                                                     delays)
+            ctx.save_for_backward(d, spikes, *parts, kg, growth, weights, delays)
             return spikes
         ticks, *shape = drive.shape
         d = drive.clone()
@@ -51,7 +54,7 @@ class Unroll(torch.autograd.Function):
         kept = []
         for t in range(ticks):
             if t and weights is not None:
-                d[t].addmm_(spikes[t - 1], weights)
+                d[t].addmm_(_arriving(spikes, t, delays), weights)
             if steps.noisy:
                 xi = torch.randn(shape, generator=generator, device=d.device)
             spikes[t], f, r, after, off, slope, bridged = steps.forward(
@@ -59,26 +62,55 @@ class Unroll(torch.autograd.Function):
             kept.append((g, slope, bridged))
             g = after
         ctx.kept = kept
-        ctx.save_for_backward(d, spikes, kg, growth, weights)
+        ctx.save_for_backward(d, spikes, kg, growth, weights, delays)
         return spikes
 
     @staticmethod
     def backward(ctx: Any, d_spikes: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.native:
             out, d_kg, d_growth, d_weights = ctx.steps.native.backward(d_spikes, *ctx.saved_tensors)
-            return out, d_kg, d_growth, None, None, None, None, None, d_weights, None
-        d, spikes, kg, growth, weights = ctx.saved_tensors
-        n, g, d_growth, d_kg = (torch.zeros_like(d[0]) for _ in range(4))
-        back = d_spikes[-1]
+            return out, d_kg, d_growth, None, None, None, None, None, d_weights, None, None
+        d, spikes, kg, growth, weights, delays = ctx.saved_tensors
+        n, g, lasting, d_growth, d_kg = (torch.zeros_like(d[0]) for _ in range(5))
+        back, stay = d_spikes.clone(), ctx.steps.stay(kg)
         out = torch.empty_like(d)
         turned = None if weights is None else weights.t().contiguous()
         for t in range(len(d) - 1, -1, -1):
-            out[t], n, g, d_growth, d_kg = ctx.steps.backward(
-                back, n, g, d[t], *ctx.kept[t], kg, growth, d_growth, d_kg)
-            if t:
-                back = d_spikes[t - 1]
-                if turned is not None:
-                    back = torch.addmm(back, out[t], turned)
-        d_weights = None if weights is None \
-            else spikes[:-1].flatten(0, 1).t() @ out[1:].flatten(0, 1)
-        return out, d_kg.sum(0), d_growth.sum(0), None, None, None, None, None, d_weights, None
+            out[t], n, g, lasting, d_growth, d_kg = ctx.steps.backward(
+                back[t], n, g, lasting, d[t], *ctx.kept[t], kg, growth, stay, d_growth, d_kg)
+            if t and turned is not None:
+                product = out[t] @ turned
+                for delay, at in _by_delay(delays, product.shape[-1]):
+                    if delay < t:
+                        back[t - 1 - delay][:, at] += product[:, at]
+        d_weights = None
+        if weights is not None:
+            arrived = torch.stack([_arriving(spikes, t, delays) for t in range(1, len(d))])
+            d_weights = arrived.flatten(0, 1).t() @ out[1:].flatten(0, 1)
+        return out, d_kg.sum(0), d_growth.sum(0), None, None, None, None, None, d_weights, None, None
+
+
+def _by_delay(delays: Tensor | None, neurons: int) -> list[tuple[int, Tensor | slice]]:
+    """Each delay, and which neurons have it."""
+    if delays is None:
+        return [(0, slice(0, neurons))]
+    return [(delay, torch.nonzero(delays == delay)[:, 0]) for delay in sorted(set(delays.tolist()))]
+
+
+def _arriving(spikes: Tensor, tick: int, delays: Tensor | None) -> Tensor:
+    """The spikes ``[batch, neurons]`` that arrive in a tick from 1 on."""
+    if delays is None:
+        return spikes[tick - 1]
+    found = torch.zeros_like(spikes[0])
+    for delay, at in _by_delay(delays, spikes.shape[-1]):
+        if delay < tick:
+            found[:, at] = spikes[tick - 1 - delay][:, at]
+    return found
+
+
+def delayed(spikes: Tensor, delays: Tensor | None) -> Tensor:
+    """What of ``[ticks, batch, neurons]`` arrives in each tick."""
+    found = torch.zeros_like(spikes)
+    for delay, at in _by_delay(delays, spikes.shape[-1]):
+        found[1 + delay:, :, at] = spikes[:max(0, len(spikes) - 1 - delay), :, at]
+    return found
