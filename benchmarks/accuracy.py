@@ -83,6 +83,9 @@ def of(network):
     labels, raster = events.labels[validation], events.views(validation, settings.frame)
     shape = shape_for(network)
     lfsr, found = accuracy["lfsr_seeds"][0], {"float": accuracy["float"], "exact": accuracy["bit_exact"]}
+    if len(raster) > 1:
+        found["single"] = [float(np.mean(read(network, raster[0], lfsr_seed, shape) == labels))
+                           for lfsr_seed in accuracy["lfsr_seeds"]]
     if variant in ("plain", "larger", "mismatch"):
         found["chips"] = [float(np.mean(read(drawn(network, chip), raster, lfsr, shape) == labels))
                           for chip in range(CHIPS)]
@@ -123,9 +126,11 @@ def _row(variant, rows):
     sops, joule = (np.mean([r["cost"][key] for r in rows]) for key in ("sops", "chip_J"))
     r = rows[0]
     votes = f", {r['votes']:,} votes" if r.get("votes") else ""
+    single = [np.mean(r["single"]) for r in rows if "single" in r]
+    one_view = f"; one view: {_share(single)}" if single else ""
     return (f"| {name} | {', '.join(str(r['seed']) for r in rows)}; {r['epochs']} | {r['inputs']} inputs, "
             f"{r['neurons']} neurons, {r['synapses']:,} weights{votes} | {_share([r['float'] for r in rows])} | "
-            f"{_share(exact)} | {_share(chips) if chips else '-'} | {sops:,.0f} | {joule * 1e9:.3g} nJ |")
+            f"{_share(exact)}{one_view} | {_share(chips) if chips else '-'} | {sops:,.0f} | {joule * 1e9:.3g} nJ |")
 
 
 def _share(values):

@@ -50,7 +50,7 @@ def main():
     parser.add_argument("network", nargs="?", metavar="NET.ion")
     parser.add_argument("--items", type=int, default=2000)
     parser.add_argument("--held-out", choices=["speech", "braille"], help="of which data")
-    parser.add_argument("--board", type=int, default=4, metavar="N", help="items on the virtual board")
+    parser.add_argument("--board", type=int, default=4, metavar="N", help="runs on the virtual board, all of the first view first")
     options = parser.parse_args()
     rng = np.random.default_rng(1)
     net = network(rng) if options.network is None else Network.load(options.network)
@@ -75,7 +75,7 @@ def main():
              f"{np.mean(answers == labels):.2%} right"), flush=True)
     wrong = []
     if options.board:
-        raster, start = raster[:, :options.board].reshape(-1, ticks, inputs), time.perf_counter()
+        raster, start = raster.reshape(-1, ticks, inputs)[:options.board], time.perf_counter()
         with Board.open(backend="virtual", shape=shape) as board, Bar("board", "runs") as bar:
             for first in range(0, len(raster), AT_ONCE):
                 part = raster[first:first + AT_ONCE]

@@ -30,7 +30,8 @@ def draw(path: Path, sounding: Sounding, heard: Heard, title: str) -> None:
     width = first_view.width - sounding.bias
     sounds = index < width
     inputs.scatter(tick[sounds] * frame.bin_s, index[sounds], s=4, marker="|", color="0.0")
-    inputs.set_ylabel("input\n(high tones first)")
+    views = len(frame.views)
+    inputs.set_ylabel("input\n(high tones first)" + (f"\nview 1 of {views}" if views > 1 else ""))
     inputs.set_ylim(width, -1)
     for k, level in enumerate(frame.levels):
         first = k * width // len(frame.levels)
@@ -45,7 +46,7 @@ def draw(path: Path, sounding: Sounding, heard: Heard, title: str) -> None:
         among = np.setdiff1d(among, result.outputs)
     tick, index = np.nonzero(result.spikes.raster[:, among])
     hidden.scatter(tick * frame.bin_s, index, s=4, marker="|", color="0.0")
-    hidden.set_ylabel("neuron" if votes else "hidden neuron")
+    hidden.set_ylabel(("neuron" if votes else "hidden neuron") + (f"\nview 1 of {views}" if views > 1 else ""))
     hidden.set_ylim(-1, max(1, len(among)))
     hidden.set_xlabel(f"time of the sound (s); the device takes {1e3 * result.spikes.dt_s:g} ms for "
                       f"{1e3 * frame.bin_s:g} ms of it")
@@ -56,15 +57,16 @@ def draw(path: Path, sounding: Sounding, heard: Heard, title: str) -> None:
     axes.bar(np.arange(len(heard.scores)), heard.scores, color=shades, edgecolor="0.0",
              linewidth=0.6)
     for k, score in enumerate(heard.scores):
-        axes.annotate(f"{score}", (k, score), (0, 2 if score >= 0 else -2), textcoords="offset points",
-                      ha="center", va="bottom" if score >= 0 else "top", fontsize=8)
+        axes.annotate(f"{score:,}", (k, score), (0, 2 if score >= 0 else -2), textcoords="offset points",
+                      ha="center", va="bottom" if score >= 0 else "top", fontsize=7)
     axes.margins(y=0.15)
     if votes:
         axes.axhline(0, color="0.0", linewidth=0.6)
     else:
         axes.set_ylim(bottom=0, top=None if heard.scores.any() else 1)
     axes.yaxis.get_major_locator().set_params(integer=True)
-    axes.set_ylabel("votes of the neurons' spikes" if votes else "output spikes")
+    axes.set_ylabel(("votes of the neurons' spikes" if votes else "output spikes")
+                    + (f",\n{views} views together" if views > 1 else ""))
     digits = [spoken(heard.classes, k) for k in range(len(heard.classes))]
     languages = list(dict.fromkeys(each[1] for each in digits if each is not None))
     names = [name if digit is None else str(digit[0])

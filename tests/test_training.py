@@ -12,8 +12,9 @@ from ionspike.host import cli
 from ionspike.host.board import Board
 from ionspike.host.compiler import compile
 from ionspike.host.errors import InputError
-from ionspike.host.frame import Frame
+from ionspike.host.frame import Frame, with_bias
 from ionspike.host.network import Network
+from ionspike.host.spikes import Spikes
 from ionspike.spec.coefficients import coefficients
 from ionspike.spec.device import Device
 from ionspike.spec.shape import DEFAULT_SHAPE
@@ -326,6 +327,31 @@ def test_hidden_neurons_vote_where_there_are_no_outputs(tmp_path):
         assert different(board, network, raster[:3], 1) == []
 
 
+def test_sustained_spikes_delays_and_views_reach_the_board(tmp_path):
+    settings = replace(TINY, hidden=(12, 12), outputs=0, sustained=1, delay=2, r_control_ohm=5e7, views=(0, -1, 1))
+    training, held_out, losses = trained(settings, epochs=12)
+    assert losses[-1] < 0.7 * losses[0]
+    training.made({}).save(tmp_path / "net.ion")
+    network = Network.load(tmp_path / "net.ion")
+    assert network.device.sustained and {p.delay for p in network.projections} == {0, 1, 2}
+    raster, labels = training.events.views(held_out, settings.frame), training.events.labels[held_out]
+    assert raster.shape == (3, 24, 25, 12) and np.array_equal(raster[1, ..., :-1], raster[0, ..., 1:])
+    right = (read(network, raster, seed=1) == labels).mean()
+    assert right > 0.8 and abs(accuracy(training, held_out) - right) < 0.2
+    # Views are runs of their own, with noise of their own, and their scores are added.
+    with Board.open(backend="golden") as board:
+        board.load(network)
+        runs = board.run_many([Spikes(item, network.dt_s) for item in with_bias(network, raster[:, 0])],
+                              seeds=[1, 25, 49])
+        assert runs[0].spikes.raster.sum() > 1.5 * (runs[0].spikes.raster[1:] & ~runs[0].spikes.raster[:-1]).sum()
+        scores = np.sum([run.scores for run in runs], axis=0)
+        assert read(network, raster, seed=1)[0] == np.argmax(scores)
+        assert different(board, network, raster[:, :2], 1) == []
+    require_compiler()
+    with Board.open(backend="virtual") as board:
+        assert different(board, network, raster[:, :1], 1) == []
+
+
 def test_voters_that_do_not_reach_one_another_are_one_layer():
     settings = replace(TINY, hidden=(16, 8), outputs=0)
     assert Training(settings, events(), 1, native=False).made({}).neurons == 24
@@ -484,6 +510,10 @@ def test_speech_is_trained_from_what_the_folder_or_the_option_names(tmp_path, ca
     (["thirds.npz", "--set", "rate=fast"], "rate is 0.01 or the like, not 'fast'"),
     (["thirds.npz", "--set", "rate=nan"], "rate must be 1e-06 to 1, not nan"),
     (["thirds.npz", "--set", "hidden=0"], "hidden must be up to 8 sizes from 1 to 2040"),
+    (["thirds.npz", "--set", "views=1,1"], "views must be up to 16 different numbers of channels, not (1, 1)"),
+    (["thirds.npz", "--set", "views=a"], "views is [0] or the like, not 'a'"),
+    (["thirds.npz", "--set", "sustained=2"], "sustained must be 0 to 1, not 2"),
+    (["thirds.npz", "--set", "delay=16"], "delay must be 0 to 15, not 16"),
     (["thirds.npz", "--set", "device=gold"], "no device preset named 'gold'"),
     (["thirds.npz", "--set", "group=13"], "group = 13 channels of 12 leaves no input"),
     (["thirds.npz", "--set", "batch=500"], "114 items to train on are less than a batch of 500"),
