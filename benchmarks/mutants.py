@@ -45,7 +45,8 @@ MUTANTS = [Mutant(*fields) for fields in (
     ("lfsr", "zero stays zero", "Mux(stuck, 1, ", "Mux(stuck, 0, "),
 
     ("neuron", "bridges beyond the gap only", "(new_f - left_r)[-1]", "(new_f - left_r - 1)[-1]"),
-    ("neuron", "spikes while it is on", "out & ~on", "out"),
+    ("neuron", "spikes while it is on", "out & (self.sustained | ~on)", "out"),
+    ("neuron", "sustained spikes are heard once", "self.sustained | ~on", "~on"),
     ("neuron", "spikes above the level only", "high.eq(charged + self.spike_level <",
      "high.eq(charged + self.spike_level + 1 <"),
     ("neuron", "output of the gate that it has not", "Mux(bridged, high, low)",

@@ -102,6 +102,7 @@ class Settings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))
         object.__setattr__(self, "levels", tuple(self.levels))
+        object.__setattr__(self, "views", tuple(self.views))
         if not all(isinstance(n, int) and 1 <= n <= 2040 for n in self.hidden) or len(self.hidden) > 8:
             raise InputError(f"hidden must be up to 8 sizes from 1 to 2040, not {self.hidden}")
         for name, (low, high) in _RANGES.items():
