@@ -30,7 +30,7 @@ def image(rows, weights, groups_used=2):
     return Image(
         shape=SMALL, weights=np.array(weights, np.int8), fanout=fanout,
         registers={"groups_used": groups_used, "kf": 0xFFFF, "kr": 0, "kb": 0, "scale": 1 << 14,
-                   "r_max": 0x7FFF, "spike_level": 10 << 6, "r_noise": 0},
+                   "r_max": 0x7FFF, "spike_level": 10 << 6, "r_noise": 0, "sustained": 0},
         coefficients=np.full(8 * groups_used, 4095 | 4095 << 12, np.uint32),
         feedback=np.full(fmt.H_ENTRIES, 4095, np.uint16),
         noise=np.zeros(fmt.NOISE_ENTRIES, np.uint16))

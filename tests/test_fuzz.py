@@ -250,7 +250,7 @@ def changed_network(**changes):
     ({"outputs": np.array([1j])}, "outputs must be numbers, not complex128"),
     ({"mismatch_gap": np.zeros(20, complex)}, "mismatch_gap must be numbers, not complex128"),
     ({"weights_0": np.array([["a"]])}, "weights_0 must be numbers, not <U1"),
-    ({"version": "a\nb"}, r"format version 'a\\nb'; this ionspike reads up to 4"),
+    ({"version": "a\nb"}, r"format version 'a\\nb'; this ionspike reads up to 5"),
     ({"metadata": 5}, "metadata must be a dict"),
     ({"metadata": {"clipped_weights": "x"}}, "metadata must be a dict, clipped_weights a number"),
     ({"labels": [1] * 20}, "labels must be words"), ({"dt_s": 10 ** 400}, "not a network"),

@@ -20,7 +20,7 @@ class Cell:
             | (spec.theta & 0xFF) << fmt.KG_BITS + fmt.MU_BITS
         self.neuron = Neuron(
             {"kf": 0xFFFF, "kr": spec.kr, "kb": spec.kb, "scale": spec.unit << fmt.SCALE_SHIFT,
-             "r_max": spec.r_max, "spike_level": 1, "r_noise": 0},
+             "r_max": spec.r_max, "spike_level": 1, "r_noise": 0, "sustained": 0},
             np.full(count, packed, np.uint32),
             np.full(fmt.H_ENTRIES, 1 << fmt.H_FRAC, np.uint16),
             np.zeros(fmt.NOISE_ENTRIES, np.uint16))
