@@ -24,8 +24,8 @@ def add(verbs: Any) -> None:
     for name, option in _SIZES.items():
         parser.add_argument(f"--{option}", dest=name, type=count, metavar="N",
                             help=f"{name.replace('_', ' ')}, if not the board's default")
-    parser.add_argument("--seeds", type=count, default=1, metavar="N",
-                        help="try placement seeds 1 to N until one is fast enough (default 1)")
+    parser.add_argument("--seeds", type=count, default=4, metavar="N",
+                        help="try placement seeds 1 to N until one is fast enough (default 4)")
     parser.add_argument("--allow-slow", action="store_true",
                         help="keep a bitstream that misses its timing")
     add_json(parser)
