@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ionspike.boards.build import build
-from ionspike.boards.errors import BuildError
+from ionspike.boards.errors import BuildError, ToolError
 from ionspike.boards.table import BOARDS
 from ionspike.spec.shape import CoreShape
 
@@ -41,6 +41,8 @@ def measure(board: str, shape: CoreShape, seeds: int) -> dict:
         try:
             said = build(facts, shape, Path(folder, "build"), seeds=seeds, allow_slow=True,
                          say=lambda line: print(f"{board}: {line}", flush=True))
+        except ToolError as error:
+            raise SystemExit(f"{board}: {error}") from None
         except BuildError as error:
             said = {"error": str(error)}
     keep = ("used", "fmax_Hz", "checked_Hz", "seed", "tried", "path", "sha256", "build", "error")
