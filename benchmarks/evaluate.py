@@ -50,7 +50,8 @@ def main():
     parser.add_argument("network", nargs="?", metavar="NET.ion")
     parser.add_argument("--items", type=int, default=2000)
     parser.add_argument("--held-out", choices=["speech", "braille"], help="of which data")
-    parser.add_argument("--board", type=int, default=4, metavar="N", help="runs on the virtual board, all of the first view first")
+    parser.add_argument("--board", type=int, default=4, metavar="N",
+                        help="runs on the virtual board, all of the first view first")
     options = parser.parse_args()
     rng = np.random.default_rng(1)
     net = network(rng) if options.network is None else Network.load(options.network)

@@ -31,7 +31,8 @@ def draw(path: Path, sounding: Sounding, heard: Heard, title: str) -> None:
     sounds = index < width
     inputs.scatter(tick[sounds] * frame.bin_s, index[sounds], s=4, marker="|", color="0.0")
     views = len(frame.views)
-    inputs.set_ylabel("input\n(high tones first)" + (f"\nview 1 of {views}" if views > 1 else ""))
+    which = f"\nview 1 of {views}" if views > 1 else ""
+    inputs.set_ylabel(f"input\n(high tones first){which}")
     inputs.set_ylim(width, -1)
     for k, level in enumerate(frame.levels):
         first = k * width // len(frame.levels)
@@ -46,7 +47,7 @@ def draw(path: Path, sounding: Sounding, heard: Heard, title: str) -> None:
         among = np.setdiff1d(among, result.outputs)
     tick, index = np.nonzero(result.spikes.raster[:, among])
     hidden.scatter(tick * frame.bin_s, index, s=4, marker="|", color="0.0")
-    hidden.set_ylabel(("neuron" if votes else "hidden neuron") + (f"\nview 1 of {views}" if views > 1 else ""))
+    hidden.set_ylabel(("neuron" if votes else "hidden neuron") + which)
     hidden.set_ylim(-1, max(1, len(among)))
     hidden.set_xlabel(f"time of the sound (s); the device takes {1e3 * result.spikes.dt_s:g} ms for "
                       f"{1e3 * frame.bin_s:g} ms of it")

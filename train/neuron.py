@@ -94,7 +94,7 @@ class Memristors(nn.Module):
         r' = clip(a_r r + b f' + r_noise xi_r, 0, r_max)
         bridged = f' >= lim - r'        lim = 1 + the device's gap
         bridged:  f = lim - r', g' = max(g, v)  else:  f = f', g' = a_g g
-        on' = g' >= spike_level         spike = on' and not on, or on' where it is sustained
+        on' = g' >= spike_level         spike = on' and not on
 
     Coefficients and the table h are the integers of :mod:`ionspike.spec.coefficients`, and the
     losses have the integers' one taken off; what is left out is their rounding.
@@ -106,7 +106,8 @@ class Memristors(nn.Module):
 
     Parameters
     ----------
-    device, dt_s : decide the coefficients, as for a board.
+    device, dt_s : decide the coefficients, as for a board. Sustained spikes are those of
+        :class:`~ionspike.train.steps.Steps`; run from here, a spike is heard once.
     """
 
     feedback_bound = 2.0

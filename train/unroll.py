@@ -10,6 +10,8 @@ from ionspike.train.steps import Steps
 
 __all__ = ["Unroll", "delayed"]
 
+_Groups = list[tuple[int, Tensor | slice]]
+
 
 class Unroll(torch.autograd.Function):
     """Spikes ``[ticks, batch, neurons]`` of a drive of that shape, from rest.
@@ -51,10 +53,10 @@ class Unroll(torch.autograd.Function):
         f, r, g = (d.new_zeros(shape) for _ in range(3))
         off, xi = d.new_ones(shape), d.new_zeros(1, 1)
         spikes = torch.empty_like(d)
-        kept = []
+        kept, groups = [], _by_delay(delays, d.shape[-1])
         for t in range(ticks):
             if t and weights is not None:
-                d[t].addmm_(_arriving(spikes, t, delays), weights)
+                d[t].addmm_(_arriving(spikes, t, groups), weights)
             if steps.noisy:
                 xi = torch.randn(shape, generator=generator, device=d.device)
             spikes[t], f, r, after, off, slope, bridged = steps.forward(
@@ -72,7 +74,7 @@ class Unroll(torch.autograd.Function):
             return out, d_kg, d_growth, None, None, None, None, None, d_weights, None, None
         d, spikes, kg, growth, weights, delays = ctx.saved_tensors
         n, g, lasting, d_growth, d_kg = (torch.zeros_like(d[0]) for _ in range(5))
-        back, stay = d_spikes.clone(), ctx.steps.stay(kg)
+        back, stay, groups = d_spikes.clone(), ctx.steps.stay(kg), _by_delay(delays, d.shape[-1])
         out = torch.empty_like(d)
         turned = None if weights is None else weights.t().contiguous()
         for t in range(len(d) - 1, -1, -1):
@@ -80,29 +82,27 @@ class Unroll(torch.autograd.Function):
                 back[t], n, g, lasting, d[t], *ctx.kept[t], kg, growth, stay, d_growth, d_kg)
             if t and turned is not None:
                 product = out[t] @ turned
-                for delay, at in _by_delay(delays, product.shape[-1]):
+                for delay, at in groups:
                     if delay < t:
                         back[t - 1 - delay][:, at] += product[:, at]
         d_weights = None
         if weights is not None:
-            arrived = torch.stack([_arriving(spikes, t, delays) for t in range(1, len(d))])
+            arrived = torch.stack([_arriving(spikes, t, groups) for t in range(1, len(d))])
             d_weights = arrived.flatten(0, 1).t() @ out[1:].flatten(0, 1)
         return out, d_kg.sum(0), d_growth.sum(0), None, None, None, None, None, d_weights, None, None
 
 
-def _by_delay(delays: Tensor | None, neurons: int) -> list[tuple[int, Tensor | slice]]:
+def _by_delay(delays: Tensor | None, neurons: int) -> _Groups:
     """Each delay, and which neurons have it."""
     if delays is None:
         return [(0, slice(0, neurons))]
     return [(delay, torch.nonzero(delays == delay)[:, 0]) for delay in sorted(set(delays.tolist()))]
 
 
-def _arriving(spikes: Tensor, tick: int, delays: Tensor | None) -> Tensor:
+def _arriving(spikes: Tensor, tick: int, groups: _Groups) -> Tensor:
     """The spikes ``[batch, neurons]`` that arrive in a tick from 1 on."""
-    if delays is None:
-        return spikes[tick - 1]
     found = torch.zeros_like(spikes[0])
-    for delay, at in _by_delay(delays, spikes.shape[-1]):
+    for delay, at in groups:
         if delay < tick:
             found[:, at] = spikes[tick - 1 - delay][:, at]
     return found
