@@ -2,14 +2,11 @@
 
     python benchmarks/cochlea.py                      # 40 utterances and the reference's own
     python benchmarks/cochlea.py --utterances 300 --json
-    python benchmarks/cochlea.py --fit                # the gain of each place, a minute
 
 Needs soundfile and, in ../shared/data or the folder that IONSPIKE_DATA names, recordings with that
 encoder's spikes. Compared are histograms of 10 ms x 10 channels. Two runs of that encoder differ by
-their noise, and agree to a correlation of 0.94. Utterances that parameters were fitted to are left
-out; ``--fit`` takes those of them that are not of the speakers whom trained networks are measured on, and
-says which `Ear.tilt` gives the reference's mean spikes of each channel. Seconds are of the CPU, the
-kernels made once and counted apart.
+their noise, and agree to a correlation of 0.94. Utterances that a parameter was fitted to are left
+out. Seconds are of the CPU, the kernels made once and counted apart.
 """
 
 import argparse
@@ -27,19 +24,15 @@ from typing import Any
 import numpy as np
 
 from ionspike.host.audio import Audio
-from ionspike.host.cochlea import CHANNELS, Cochlea, Ear, encode, places
+from ionspike.host.cochlea import CHANNELS, Cochlea, encode
 from ionspike.host.spikes import Spikes
-from ionspike.train.speech import HELD_OUT
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("IONSPIKE_DATA", ROOT.parent / "shared" / "data"))
 REFERENCE = "cochlea_reference_english_00_0_3"
 SAMPLE, SPIKES = "hd_audio_train_sample.zip", "hd_spikes_train.npz"
-#: Of the sample's files in their order, those that parameters were fitted to or chosen on.
+#: Of the sample's files in their order, those that a parameter was fitted to.
 FITTED = {*range(3, 300, 25), *range(3, 300, 20), *range(5, 300, 25)}
-#: Speakers that no tilt is fitted to; powers of the polynomial; how often it is corrected; spikes of a
-#: channel beside which chance is little.
-MEASURED, POWER, ROUNDS, FEW = tuple(f"speaker-{k:02}" for k in HELD_OUT), 3, 5, 30
 
 
 def read(content: Any) -> Audio:
@@ -60,10 +53,10 @@ def ours(audio: Audio, seed: int) -> tuple[Spikes, Any]:
     return spikes, histogram((tick + 0.5) * 1e-4, channel, audio.seconds)
 
 
-def sample(count: int, fitted: bool = False) -> Iterator[tuple[str, Audio, Any, Any]]:
+def sample(count: int) -> Iterator[tuple[str, Audio, Any, Any]]:
     """Recordings spread over the sample, and their spikes: seconds and channels."""
     with zipfile.ZipFile(DATA / SAMPLE) as archive, np.load(DATA / SPIKES) as said:
-        names = [name for k, name in enumerate(archive.namelist()) if (k in FITTED) == fitted]
+        names = [name for k, name in enumerate(archive.namelist()) if k not in FITTED]
         known = {str(name): k for k, name in enumerate(said["name"])}
         low, high, counts, offset = (said[key] for key in (
             "delta_lo", "delta_hi", "counts", "offset"))
@@ -108,35 +101,13 @@ def measure(utterances: int) -> dict[str, Any]:
     return found
 
 
-def fit() -> None:
-    """The tilt, said after each correction."""
-    place = places(CHANNELS)
-    recordings = [(audio, np.bincount(channel, minlength=CHANNELS))
-                  for name, audio, _, channel in sample(len(FITTED), fitted=True)
-                  if not any(speaker in name for speaker in MEASURED)]
-    theirs = sum(counts for _, counts in recordings)
-    tilt: tuple[float, ...] = (0.0,)
-    for _ in range(ROUNDS):
-        mine = sum(encode(audio, seed=1, dt_s=1e-4, ear=Ear(tilt=tilt)).raster.sum(0) for audio, _ in recordings)
-        off, weight = np.log((theirs + FEW) / (mine + FEW)), np.sqrt(theirs + FEW)
-        print(f"{len(recordings)} recordings, tilt {tilt}: off by a factor of "
-              f"{np.exp(np.sqrt(np.average(off ** 2, weights=weight))):.2f}", flush=True)
-        better = np.polyfit(place, np.polyval(tilt, place) + off, POWER, w=weight)
-        tilt = tuple(round(float(c), 3) for c in better)
-    print(f"then {tilt}")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--utterances", type=int, default=40, metavar="N")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--fit", action="store_true", help="fit the tilt anew")
     arguments = parser.parse_args()
     if not (DATA / SAMPLE).is_file():
         sys.exit(f"{DATA / SAMPLE}: no such file; IONSPIKE_DATA names its folder")
-    if arguments.fit:
-        fit()
-        return 0
     found = measure(arguments.utterances)
     if arguments.json:
         print(json.dumps(found, indent=2))

@@ -1,8 +1,8 @@
 """Sound to spikes as an ear does it: basilar membrane, hair cells, bushy cells.
 
 The chain is that of the encoder of the Heidelberg data sets (Cramer et al., doi
-10.1109/TNNLS.2020.3044364), written from the published equations. What was fitted to that encoder's
-spikes, and how near it comes: docs/audio.md.
+10.1109/TNNLS.2020.3044364), written from the published equations. How near it comes to that encoder's
+spikes: docs/audio.md.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from ionspike.host.hair_cells import HairCells, Transmitter
 from ionspike.host.membrane import DELAY, HOP, RATE_HZ, Filter, Membrane
 from ionspike.host.spikes import Spikes
 
-__all__ = ["BLOCK", "CHANNELS", "Cochlea", "Ear", "encode", "places"]
+__all__ = ["BLOCK", "CHANNELS", "Cochlea", "Ear", "encode"]
 
 #: The most, and the number of the Heidelberg data sets.
 CHANNELS = 700
@@ -35,30 +35,17 @@ class Ear:
 
     Parameters
     ----------
-    gain : takes sound of root mean square 1 to hair cells.
-    tilt : natural logarithm of a further gain of each place, a polynomial of where it is, -1 at the base and
-        1 at the apex, highest power first. As an outer and middle ear it favours tones of 1 to 5 kHz.
-        Fitted to mean spikes of each channel.
+    level : root mean square that a recording is brought to.
     """
 
     membrane: Membrane = Membrane()
     transmitter: Transmitter = Transmitter()
     bushy: Bushy = Bushy()
-    gain: float = 0.12
-    tilt: tuple[float, ...] = (0.814, -1.076, -0.986, 0.413)
-
-    def gains(self, channels: int) -> NDArray[np.float32]:
-        """``[channels]``, from the base on."""
-        return (self.gain * np.exp(np.polyval(self.tilt, places(channels)))).astype(np.float32)
-
-
-def places(channels: int) -> NDArray[np.float64]:
-    """``[channels]``, where they are, from -1 at the base to 1 at the apex."""
-    return (2 * np.arange(channels) + 1) / channels - 1
+    level: float = 0.3
 
 
 class Cochlea:
-    """Sound at :data:`RATE_HZ` to spikes, block after block.
+    """Sound at :data:`RATE_HZ`, of root mean square ``ear.level``, to spikes, block after block.
 
     Parameters
     ----------
@@ -78,7 +65,6 @@ class Cochlea:
             raise InputError(f"seed must be an integer from 0 up, not {seed!r}")
         self._ear, self._channels = ear or Ear(), channels
         self._filter = Filter(self._ear.membrane, channels)
-        self._gains = self._ear.gains(channels)[:, None]
         self._hair = HairCells(self._ear.transmitter, channels, _STEP_S)
         self._bushy = BushyCells(self._ear.bushy, channels, _STEP_S, seed)
 
@@ -91,18 +77,23 @@ class Cochlea:
         steps = HOP // _STRIDE
         permeability = np.empty((self._channels, steps), np.float32)
         for channels, velocity in self._filter.feed(block):
-            k = self._ear.transmitter.permeability(velocity * self._gains[channels])
+            k = self._ear.transmitter.permeability(velocity)
             permeability[channels] = k.reshape(len(k), steps, -1).mean(axis=2)
         step, channel = self._bushy.feed(self._hair.feed(np.ascontiguousarray(permeability.T)))
         return (step - _DELAY_STEPS).astype(np.float64) * _STEP_S, channel
 
 
 def encode(audio: Audio, *, seed: int, dt_s: float = 1e-3, channels: int = CHANNELS,
-           ear: Ear | None = None) -> Spikes:
-    """Spikes of a whole recording, brought to root mean square 1 first.
+           ear: Ear | None = None, window: bool = True) -> Spikes:
+    """Spikes of a whole recording, brought to its ear's level first.
 
     Equal seeds give equal spikes. Events that share a tick and a channel are one spike;
     ``merged`` counts the others.
+
+    Parameters
+    ----------
+    window : whether the recording is then faded in and out by a Hann window as long as it is, as those of
+        the Heidelberg data sets were.
 
     Raises
     ------
@@ -110,11 +101,14 @@ def encode(audio: Audio, *, seed: int, dt_s: float = 1e-3, channels: int = CHANN
         For channels, a seed or a tick that is none, or more ticks than a raster may have.
     """
     dt_s = Spikes(np.zeros((1, 1), bool), dt_s).dt_s    # refused before the work
+    ear = ear or Ear()
     cochlea = Cochlea(channels, seed=seed, ear=ear)
     sound = audio.at(RATE_HZ)
     blocks = -(-(len(sound) + DELAY) // BLOCK)
     padded = np.zeros(blocks * BLOCK, np.float32)
-    padded[:len(sound)] = sound / np.sqrt(np.mean(sound ** 2, dtype=np.float64))
+    padded[:len(sound)] = sound * (ear.level / np.sqrt(np.mean(sound ** 2, dtype=np.float64)))
+    if window:
+        padded[:len(sound)] *= np.hanning(len(sound))
     found = [cochlea.feed(block) for block in padded.reshape(blocks, BLOCK)]
     t_s, channel = (np.concatenate(parts) for parts in zip(*found, strict=True))
     # The hair added, as in Spikes, keeps a time that is a whole tick in its own.

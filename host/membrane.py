@@ -1,22 +1,21 @@
 """The basilar membrane: sound to the velocity of places along the cochlea, linear, in blocks.
 
-A box of fluid of height ``h`` under a membrane of mass ``m``, stiffness ``S = S0 exp(-alpha x)`` and
-damping ``R = R0 exp(-alpha x / 2)`` per area. A wave ``exp(i w t - i int k dx)`` obeys
+Shallow water under a membrane of mass ``m``, stiffness ``S = S0 exp(-alpha x) - a`` and damping
+``R = delta sqrt(S0 m) exp(-alpha x / 2)`` per area. Of a tone ``exp(-i w t)``
 
-    k tanh(k h) = 2 rho w^2 / (S + i w R - w^2 m),
+    xi = S - m w^2 - i w R,    g = w sqrt(rho / (h xi)),    G = 2 g(0) / alpha + int_0^x g dx',
 
-and conservation of its energy gives the velocity at ``x`` per velocity of the stapes
+the pressure is ``p = sqrt(G / g) H0(G)``, and the velocity at ``x`` per velocity of the stapes
 
-    v = B(x) / B(0) exp(-i int_0^x k dx'),   B = k sinh(k h) / sqrt(k h + sinh(k h) cosh(k h))
+    v = 2 w / xi p(x) / p(0) z,    z = i sqrt(2 S0 / h) conj(H0(b) / H1(b)),
+                                   b = 2 w / alpha sqrt(2 / (h S0)),
 
-with ``B(0)`` without its factor ``k`` (the stapes pushes along the box).
+H the Hankel functions of the first kind. Sieroka, Dosch and Rupp (J. Acoust. Soc. Am. 120, 297, 2006); Cramer
+et al. (doi 10.1109/TNNLS.2020.3044364) begin their encoder with this membrane and these parameters.
 
-Filters take the size of ``v`` and leave out its phase, the delay of the travelling wave, which is 10
-to 30 ms toward the apex: spikes of the encoder this one is compared with show none (docs/audio.md).
-
-The equations are de Boer's (Physics Reports 62, 87, 1980) in the WKB approximation of Steele and
-Taber (J. Acoust. Soc. Am. 65, 1001, 1979); Cramer et al. (doi 10.1109/TNNLS.2020.3044364) begin their
-encoder with the same membrane.
+They multiply spectra of ``exp(+i w t)`` by it, so in their spikes waves run backwards: toward the apex they are
+up to 40 ms early instead of late. Networks that learnt from such spikes have to get such spikes, so it is
+done here too.
 """
 
 from collections.abc import Iterator
@@ -25,6 +24,8 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ionspike.host.hankel import hankel
 
 __all__ = ["HOP", "RATE_HZ", "STRIDE", "Filter", "Membrane"]
 
@@ -35,15 +36,13 @@ STRIDE = 4
 #: Samples of a block, and of the longest response that is kept: 171 ms.
 HOP = 8192
 _FFT = 2 * HOP
-#: Samples that a block's velocities are late: responses are even around it.
+#: Samples that a block's velocities are late: responses begin before the sound and end after it.
 DELAY = HOP // 2
-#: A wave that has lost this many nepers is gone.
-_GONE = 12.0
 #: A place hears nothing where its response is below this part of its largest.
 _FLOOR = 1e-3
-#: Steps of the integral of k between two channels.
+#: Steps of the integral of g between two channels.
 _STEPS = 4
-#: Frequencies at which the wave is computed; those between are interpolated.
+#: Frequencies at which responses are computed; those between are interpolated.
 _TONES = 600
 
 
@@ -52,59 +51,47 @@ class Membrane:
     """Parameters in centimetres, grams and seconds, as they are published."""
 
     stiffness: float = 1e9      # S0, g / (s^2 cm^2)
+    slack: float = 3500.0       # a, likewise
     slope: float = 3.0          # alpha, 1 / cm
     mass: float = 0.05          # m, g / cm^2
-    damping: float = 200.0      # R0, g / (s cm^2); fitted
+    damping: float = 0.15       # delta
     height: float = 0.1         # h, cm
     length: float = 3.5         # cm
     density: float = 1.0        # rho, g / cm^3
 
     def places_cm(self, channels: int) -> NDArray[np.float64]:
         """Where the channels sit, evenly from base (high tones) to apex (low tones)."""
-        return (np.arange(channels) + 0.5) * self.length / channels
+        return np.linspace(0, self.length, channels)
+
+    def impedance(self, w: NDArray[np.float64], x_cm: float) -> NDArray[np.complex128]:
+        """xi at a place."""
+        fall = np.exp(-self.slope * x_cm)
+        resistance = self.damping * np.sqrt(self.stiffness * self.mass * fall)
+        return np.asarray(self.stiffness * fall - self.slack - self.mass * w**2 - 1j * w * resistance)
 
     def responses(self, channels: int, frequency_Hz: NDArray[np.float64]
                   ) -> NDArray[np.complex128]:
         """Velocity per velocity of the stapes, ``[channels, frequencies]``, all above zero Hz."""
         w = 2 * np.pi * frequency_Hz
-        step = self.length / channels / _STEPS
-        found = np.zeros((channels, len(w)), np.complex128)
-        k = before = self._wave_number(w, 0.0, None)
-        log_b0 = _log_b(k * self.height)
-        phase = np.zeros(len(w), np.complex128)
-        alive = np.ones(len(w), bool)
-        for n in range(channels * _STEPS):
-            # Trapezes; a channel sits in the middle of its steps.
-            k = self._wave_number(w, (n + 1) * step, k)
-            phase += (before + k) * step / 2
-            # Past resonance the root that dies out within a step or two may be lost.
-            alive &= (k.real >= 0) & (k.imag <= 1e-9) & (phase.imag > -_GONE)
-            before = k = np.where(alive, k, 1.0)
-            if n % _STEPS == _STEPS // 2 - 1:
-                log_v = np.log(k) + _log_b(k * self.height) - log_b0 - 1j * phase
-                found[n // _STEPS] = np.where(alive, np.exp(np.where(alive, log_v, 0)), 0)
+        places = self.places_cm(channels)
+        step = self.length / max(1, channels - 1) / _STEPS
+        found = np.empty((channels, len(w)), np.complex128)
+        g = self._wave_number(w, 0.0)
+        path = 2 * g / self.slope
+        b = (2 / self.slope * np.sqrt(2 / (self.height * self.stiffness))) * w + 0j
+        z = 1j * np.sqrt(2 * self.stiffness / self.height) * np.conj(hankel(0, b) / hankel(1, b))
+        at_base = np.sqrt(path / g) * hankel(0, path)
+        for n, x in enumerate(places):
+            for k in range(_STEPS if n else 0):
+                before, g = g, self._wave_number(w, places[n - 1] + (k + 1) * step)
+                path = path + (before + g) * step / 2
+            pressure = np.sqrt(path / g) * hankel(0, path) / at_base
+            found[n] = 2 * w / self.impedance(w, x) * pressure * z
         return found
 
-    def _wave_number(self, w: NDArray[np.float64], x_cm: float,
-                     near: NDArray[np.complex128] | None) -> NDArray[np.complex128]:
-        """k at a place, by Newton's method from the one nearby."""
-        fall = np.exp(-self.slope * x_cm)
-        push = 2 * self.density * w ** 2 / (
-            self.stiffness * fall + 1j * w * self.damping * np.sqrt(fall)
-            - w ** 2 * self.mass)
-        # The first root is that of a long wave, or of a short one.
-        k = np.where(np.abs(push) * self.height < 1, np.sqrt(push / self.height), push) \
-            if near is None else near
-        for _ in range(30 if near is None else 3):
-            t = np.tanh(k * self.height)
-            k = k - (k * t - push) / (t + k * self.height * (1 - t * t))
-        return k
-
-
-def _log_b(kh: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """log of B / k. Without the growth of sinh and cosh, which would overflow and cancels."""
-    fall = np.exp(-2 * kh)
-    return np.log((1 - fall) / np.sqrt(4 * kh * fall + (1 - fall) * (1 + fall)))
+    def _wave_number(self, w: NDArray[np.float64], x_cm: float) -> NDArray[np.complex128]:
+        """g at a place."""
+        return np.asarray(w * np.sqrt(self.density / (self.height * self.impedance(w, x_cm))))
 
 
 class Filter:
@@ -137,12 +124,12 @@ def _groups(membrane: Membrane, channels: int) -> tuple[
     """Kernels of neighbouring channels with the bins they hear; their thinning is in them."""
     frequency = np.fft.rfftfreq(_FFT, 1 / RATE_HZ)[1:]
     tones = np.geomspace(frequency[0], frequency[-1], _TONES)
-    at_tones = np.abs(membrane.responses(channels, tones)).astype(np.float64)
+    at_tones = membrane.responses(channels, tones)
     found, per = [], max(1, channels // 20)
     fade = np.hanning(HOP + 2)[1:-1] ** 0.25
     for first in range(0, channels, per):
-        response = np.array([np.concatenate([[0], _between(frequency, tones, size)])
-                             for size in at_tones[first:first + per]])
+        response = np.array([np.concatenate([[0], _between(frequency, tones, each)])
+                             for each in at_tones[first:first + per]])
         impulse = np.roll(np.fft.irfft(response, axis=1), DELAY, axis=1)[:, :HOP]
         kernel = np.fft.rfft(impulse * fade, _FFT, axis=1)
         size = np.abs(kernel).max(axis=0) / np.abs(kernel).max()
@@ -156,9 +143,7 @@ def _groups(membrane: Membrane, channels: int) -> tuple[
 
 
 def _between(frequency: NDArray[np.floating], tones: NDArray[np.float64],
-             size: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Interpolated over log frequency; zero from where the wave is gone."""
-    gone = np.flatnonzero(size == 0)
-    end = int(gone[0]) if len(gone) else len(tones)
-    return np.where(frequency <= tones[end - 1],
-                    np.interp(frequency, tones[:end], size[:end]), 0)
+             response: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Interpolated, size and phase by themselves."""
+    turned = np.exp(1j * np.interp(frequency, tones, np.unwrap(np.angle(response))))
+    return np.asarray(np.interp(frequency, tones, np.abs(response)) * turned)

@@ -24,6 +24,8 @@ def add(verbs: Any) -> None:
                         f"{CHANNELS} (default %(default)s); the first hears the highest tones")
     parser.add_argument("--tick", type=seconds, default=1e-3, metavar="SECONDS",
                         help="of the network that will read them (default %(default)g)")
+    parser.add_argument("--no-window", action="store_true", help="leave out the Hann window, as long as the "
+                        "recording, by which those of the Heidelberg data sets are faded in and out")
     parser.add_argument("--picture", metavar="FILE.png", help="draw sound and spikes")
     add_seed(parser, "of the nerve fibres' noise (default %(default)s)", 1)
     add_json(parser)
@@ -38,7 +40,8 @@ def _encode(arguments: argparse.Namespace) -> int:
     if picture is not None and (picture.suffix != ".png" or not picture.absolute().parent.is_dir()):
         raise InputError(f"{picture}: the picture is a .png in a folder that exists")
     audio = load(arguments.sound)
-    spikes = encode(audio, seed=arguments.seed, dt_s=arguments.tick, channels=arguments.channels)
+    spikes = encode(audio, seed=arguments.seed, dt_s=arguments.tick, channels=arguments.channels,
+                    window=not arguments.no_window)
     spikes.save(output)
     if picture is not None:
         from ionspike.host.audio_picture import draw
@@ -51,7 +54,7 @@ def _encode(arguments: argparse.Namespace) -> int:
     facts = {"sound": arguments.sound, "rate_Hz": audio.rate_Hz, "seconds": audio.seconds,
              "clipped": audio.clipped, "channels": spikes.width, "ticks": spikes.ticks,
              "tick_s": spikes.dt_s, "spikes": spikes.count, "merged": spikes.merged,
-             "seed": arguments.seed, "output": str(output), "picture": arguments.picture}
+             "seed": arguments.seed, "window": not arguments.no_window, "output": str(output), "picture": arguments.picture}
     lines = table([
         ("sound", f"{arguments.sound}: {audio.seconds:.3f} s at {audio.rate_Hz:,} Hz"),
         ("clipped", f"{audio.clipped:,} samples"),

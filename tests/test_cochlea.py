@@ -13,7 +13,8 @@ from ionspike.host.bushy_cells import Bushy, BushyCells
 from ionspike.host.cochlea import BLOCK, Cochlea, Ear, encode
 from ionspike.host.errors import InputError
 from ionspike.host.hair_cells import HairCells, Transmitter
-from ionspike.host.membrane import HOP, RATE_HZ, Filter, Membrane
+from ionspike.host.hankel import hankel
+from ionspike.host.membrane import DELAY, HOP, RATE_HZ, Filter, Membrane
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,23 +26,50 @@ def tone(frequency_Hz, seconds=0.4):
 
 # ----------------------------------------------------------------------------------- membrane --
 
-def test_wave_numbers_satisfy_the_equation_and_die_out():
-    m = Membrane()
-    w = 2 * np.pi * np.geomspace(50, 5000, 50)
-    for x in (0.0, 0.5, 1.0):
-        k = m._wave_number(w, x, None)
-        push = 2 * m.density * w ** 2 / (m.stiffness * np.exp(-m.slope * x) + 1j * w * m.damping
-                                         * np.exp(-m.slope * x / 2) - w ** 2 * m.mass)
-        assert np.abs(k * np.tanh(k * m.height) - push).max() < 1e-6 * np.abs(push).max()
-        assert (k.real > 0).all() and (k.imag < 0).all()
+def test_hankel_functions_are_those_of_the_tables():
+    """Abramowitz and Stegun, tables 9.1 and 9.2."""
+    for z, order, j, y in ((0.5, 0, 0.9384698072, -0.4445187335), (0.5, 1, 0.2422684577, -1.4714723927),
+                           (8.0, 0, 0.1716508071, 0.2235214894), (8.0, 1, 0.2346363469, -0.1580604617),
+                           (10.0, 0, -0.2459357645, 0.0556711673), (10.0, 1, 0.0434727462, 0.2490154242)):
+        assert hankel(order, np.array([z + 0j]))[0] == pytest.approx(j + 1j * y, abs=1e-7)
 
 
-def test_a_long_wave_is_that_of_the_long_wave_approximation():
-    m = Membrane()
-    w = np.array([2 * np.pi * 30])
-    k = m._wave_number(w, 0.0, None)
-    speed = np.sqrt(m.stiffness * m.height / (2 * m.density))
-    assert k.real[0] == pytest.approx(w[0] / speed, rel=1e-3)
+def test_hankel_functions_satisfy_their_equations_off_the_axis_and_where_the_series_change():
+    z = np.concatenate([r * np.exp(1j * np.linspace(0, 1.5, 20)) for r in (0.01, 1, 5, 8.99, 9.01, 15, 200)])
+    h = 1e-4 * z
+    slope = (hankel(0, z + h) - hankel(0, z - h)) / (2 * h)
+    assert np.abs(slope / -hankel(1, z) - 1).max() < 1e-3
+    # The derivative of order 1 is that of order 0 less order 1 / z.
+    slope = (hankel(1, z + h) - hankel(1, z - h)) / (2 * h)
+    assert np.abs((slope - hankel(0, z) + hankel(1, z) / z) / slope).max() < 1e-3
+
+
+def test_a_wave_obeys_the_shallow_water_without_mass_and_losses():
+    """p'' = -g^2 p, whose solution is then exact."""
+    m = Membrane(mass=1e-12, slack=0.0, damping=1e-6)
+    w, channels = np.array([2 * np.pi * 500.0]), 1001
+    places = m.places_cm(channels)
+    pressure = np.array([v[0] * m.impedance(w, x)[0] for v, x in zip(
+        m.responses(channels, w / (2 * np.pi)), places, strict=True)])
+    g = np.array([m._wave_number(w, x)[0] for x in places])
+    step = places[1]
+    bent = (pressure[2:] - 2 * pressure[1:-1] + pressure[:-2]) / step**2
+    assert np.abs(bent + (g**2 * pressure)[1:-1])[:600].max() < 0.01 * np.abs(bent[:600]).max()
+
+
+def test_waves_run_backwards_as_in_the_data_sets():
+    """A click comes to a place the earlier, the nearer that is to the apex."""
+    click = np.zeros(2 * HOP, np.float32)
+    click[HOP] = 1
+    filter_ = Filter(Membrane(), 70)
+    blocks = [list(filter_.feed(block)) for block in click.reshape(2, HOP)]
+    late_s = []
+    for (_, first), (_, second) in zip(*blocks, strict=True):
+        velocity = np.concatenate([first, second], axis=1)
+        middle = (velocity**2 * np.arange(velocity.shape[1])).sum(axis=1) / (velocity**2).sum(axis=1)
+        late_s += list((middle * HOP / first.shape[1] - HOP - DELAY) / RATE_HZ)
+    assert abs(np.array(late_s[:20])).max() < 2e-3
+    assert (np.diff(late_s[30:65:5]) < 0).all() and -0.06 < late_s[64] < -0.01
 
 
 def test_places_hear_lower_tones_toward_the_apex():
@@ -113,6 +141,22 @@ def test_bushy_cells_rest_after_a_spike_and_carry_on_between_blocks():
     assert BushyCells(bushy, 5, dt_s, 7).feed(0 * rate)[0].size == 0
 
 
+def test_no_fibre_spikes_twice_within_the_refractory_period():
+    dt_s, fibres = 1e-3 / 6, 40
+    cells = BushyCells(Bushy(fibres=fibres, weight=0.0), 50, dt_s, 3)
+    rate = np.full((1200, 50), 800.0, np.float32)
+    drawn = []
+    for each in rate:
+        before = cells._spent.copy()
+        cells.feed(each[None])
+        drawn.append(cells._spent[(cells._step - 1) % cells._rest].copy())
+        assert ((before.sum(axis=0) <= fibres) & (cells._free + cells._spent.sum(axis=0) == fibres)).all()
+    per_s = np.mean(drawn[12:]) / fibres / dt_s
+    # A fibre that may spike does so 800 times a second, and pauses for six steps after each.
+    chance = 1 - np.exp(-800 * dt_s)
+    assert per_s == pytest.approx(chance / (1 + 5 * chance) / dt_s, rel=0.02)
+
+
 # ------------------------------------------------------------------------------------ the whole --
 
 def test_a_tone_is_heard_at_its_place_while_it_lasts():
@@ -125,19 +169,18 @@ def test_a_tone_is_heard_at_its_place_while_it_lasts():
     during = (tick >= 200) & (tick < 600)
     near = abs(channel - best) < 12
     # All others spike now and then by themselves, as nerve fibres do.
-    assert during[near].mean() > 0.9 and near[during].mean() > 0.6
+    assert during[near].mean() > 0.9 and near[during].mean() > 0.5
     assert tick[near & during].min() < 230      # the onset is not late
 
 
-def test_places_have_the_gain_that_the_tilt_says():
-    assert Ear(tilt=(0.0,)).gains(7) == pytest.approx(0.12)
-    assert Ear(gain=2.0, tilt=(1.0, 0.0)).gains(4) == pytest.approx(2 * np.exp([-0.75, -0.25, 0.25, 0.75]))
-    own, flat = (ear.gains(700) for ear in (Ear(), Ear(tilt=(0.0,))))
-    loud = (own > flat).nonzero()[0]
-    # One stretch of places, those of 0.7 to 15 kHz, is made louder.
-    assert np.array_equal(loud, np.arange(loud[0], loud[-1] + 1)) and 40 < loud[0] < 80 and 430 < loud[-1] < 500
-    counts = [encode(tone(hertz, 0.2), seed=1, ear=ear).count for hertz in (2500, 150) for ear in (Ear(), Ear(tilt=(0.0,)))]
-    assert counts[0] > counts[1] > 100 and 100 < counts[2] < counts[3]
+def test_a_window_fades_the_recording_in_and_out():
+    faded, whole = (encode(tone(1000), seed=1, channels=140, window=window) for window in (True, False))
+    tick, channel = whole.events()
+    place = np.bincount(channel).argmax()
+    middle, ends = ([int(spikes.raster[span, place - 10:place + 11].sum()) for spikes in (faded, whole)]
+                    for span in (slice(150, 250), [*range(40), *range(360, 400)]))
+    assert ends[0] < 0.1 * ends[1] and middle[0] > 0.7 * middle[1] > 5
+    assert tick.min() < 20
 
 
 def test_the_last_tick_is_the_sounds_own():
@@ -168,10 +211,10 @@ def test_live_blocks_are_the_recording():
     sound = tone(700, 0.5).samples
     cochlea = Cochlea(70, seed=4)
     padded = np.zeros(4 * BLOCK, np.float32)
-    padded[:len(sound)] = sound / np.sqrt(np.mean(sound ** 2, dtype=np.float64))
+    padded[:len(sound)] = sound * (Ear().level / np.sqrt(np.mean(sound ** 2, dtype=np.float64)))
     found = [cochlea.feed(block) for block in padded.reshape(4, BLOCK)]
     t_s = np.concatenate([t for t, _ in found])
-    whole = encode(Audio(sound, RATE_HZ), seed=4, channels=70, dt_s=1e-4)
+    whole = encode(Audio(sound, RATE_HZ), seed=4, channels=70, dt_s=1e-4, window=False)
     heard = (t_s >= 0) & (t_s < 0.5)
     assert heard.sum() == whole.count + whole.merged > 50
 
@@ -191,5 +234,5 @@ def test_the_reference_encoder_is_met():
     require_package("soundfile", "audio")
     bench = runpy.run_path(str(ROOT / "benchmarks" / "cochlea.py"))
     found = bench["measure"](2)
-    assert found["reference"] > 0.85 and found["median"] > 0.7
+    assert found["reference"] > 0.9 and found["median"] > 0.85
     assert found["two_runs_of_ours"] > 0.9 and 0.7 < found["reference_spikes"] < 1.4

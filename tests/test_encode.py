@@ -20,6 +20,14 @@ def test_a_recording_becomes_spikes_that_a_network_runs_on(tmp_path, capsys):
     assert (said["ticks"], said["channels"], said["seed"]) == (400, 16, 3)
     assert said["spikes"] == spikes.count > 10
     assert picture.read_bytes().startswith(b"\x89PNG")
+    assert said["window"] is True
+    assert main(["encode", str(sound), "--output", str(output), "--channels", "16", "--tick",
+                 "5e-4", "--seed", "3", "--no-window", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["window"] is False
+    # A window is quiet at first and at last.
+    ends = np.r_[0:60, 340:400]
+    faded, whole = (int(each.raster[ends].sum()) for each in (spikes, Spikes.load(output, dt_s=5e-4, width=16)))
+    assert faded < 0.5 * whole
     Network.dense(np.full((16, 4), 0.4)).save(tmp_path / "net.ion")
     assert main(["run", str(tmp_path / "net.ion"), "--input", str(output), "--backend", "golden",
                  "--seed", "1", "--json"]) == 0
