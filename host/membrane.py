@@ -40,8 +40,8 @@ _FFT = 2 * HOP
 DELAY = HOP // 2
 #: A place hears nothing where its response is below this part of its largest.
 _FLOOR = 1e-3
-#: Steps of the integral of g between two channels.
-_STEPS = 4
+#: Steps of the integral of g between two channels, and along the whole membrane, at least.
+_STEPS, _ALL_STEPS = 4, 800
 #: Frequencies at which responses are computed; those between are interpolated.
 _TONES = 600
 
@@ -60,8 +60,8 @@ class Membrane:
     density: float = 1.0        # rho, g / cm^3
 
     def places_cm(self, channels: int) -> NDArray[np.float64]:
-        """Where the channels sit, evenly from base (high tones) to apex (low tones)."""
-        return np.linspace(0, self.length, channels)
+        """Where the channels sit, evenly from base (high tones) to apex (low tones); one alone in the middle."""
+        return np.linspace(0, self.length, channels) if channels > 1 else np.array([self.length / 2])
 
     def impedance(self, w: NDArray[np.float64], x_cm: float) -> NDArray[np.complex128]:
         """xi at a place."""
@@ -74,17 +74,19 @@ class Membrane:
         """Velocity per velocity of the stapes, ``[channels, frequencies]``, all above zero Hz."""
         w = 2 * np.pi * frequency_Hz
         places = self.places_cm(channels)
-        step = self.length / max(1, channels - 1) / _STEPS
+        steps = max(_STEPS, -(-_ALL_STEPS // channels))
         found = np.empty((channels, len(w)), np.complex128)
         g = self._wave_number(w, 0.0)
         path = 2 * g / self.slope
         b = (2 / self.slope * np.sqrt(2 / (self.height * self.stiffness))) * w + 0j
         z = 1j * np.sqrt(2 * self.stiffness / self.height) * np.conj(hankel(0, b) / hankel(1, b))
         at_base = np.sqrt(path / g) * hankel(0, path)
+        here = 0.0
         for n, x in enumerate(places):
-            for k in range(_STEPS if n else 0):
-                before, g = g, self._wave_number(w, places[n - 1] + (k + 1) * step)
-                path = path + (before + g) * step / 2
+            for there in np.linspace(here, x, steps + 1)[1:] if x > here else ():
+                before, g = g, self._wave_number(w, there)
+                path = path + (before + g) * (there - here) / 2
+                here = there
             pressure = np.sqrt(path / g) * hankel(0, path) / at_base
             found[n] = 2 * w / self.impedance(w, x) * pressure * z
         return found

@@ -57,6 +57,15 @@ def test_a_wave_obeys_the_shallow_water_without_mass_and_losses():
     assert np.abs(bent + (g**2 * pressure)[1:-1])[:600].max() < 0.01 * np.abs(bent[:600]).max()
 
 
+def test_few_places_hear_what_as_many_of_many_hear():
+    tones = np.geomspace(100, 10_000, 30)
+    many = Membrane().responses(701, tones)
+    for channels, at in ((1, [350]), (8, range(0, 701, 100)), (71, range(0, 701, 10))):
+        few = Membrane().responses(channels, tones)
+        for one, other in zip(few, many[at], strict=True):
+            assert np.abs(one - other).max() < 0.01 * np.abs(other).max()
+
+
 def test_waves_run_backwards_as_in_the_data_sets():
     """A click comes to a place the earlier, the nearer that is to the apex."""
     click = np.zeros(2 * HOP, np.float32)
