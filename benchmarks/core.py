@@ -53,7 +53,8 @@ def burst(shape: CoreShape = DEFAULT_SHAPE, *, events: int, length: int) -> Burs
         ctx.set(core.bus.write, 1)
         for source in range(events):
             values = {"base": source * length % shape.words, "length": length - 1, "delay": 0,
-                      "first": source % (shape.groups - length + 1), "more": 0, "enable": 1}
+                      "first": source % (shape.groups - length + 1), "more": 0, "enable": 1,
+                      "narrow": 0}
             word = shift = 0
             for name, width in shape.descriptor_fields:
                 word |= values[name] << shift

@@ -84,6 +84,11 @@ MUTANTS = [Mutant(*fields) for fields in (
     ("synapse", "a row ends a word early", "last.eq(left == 0)", "last.eq(left <= 1)"),
     ("synapse", "a chain goes through an empty row", "have & latched.more & latched.enable",
      "have & latched.more"),
+    ("synapse", "the halves of a narrow word change places", "lower.eq(narrow & ~upper)", "lower.eq(narrow & upper)"),
+    ("synapse", "a narrow row begins with either half", "narrow.eq(latched.narrow), upper.eq(0)]",
+     "narrow.eq(latched.narrow)]"),
+    ("synapse", "narrow weights have something below them", "Mux(halved, 0, byte[:-NARROW_BITS])", "byte[:-NARROW_BITS]"),
+    ("synapse", "rows stay at a word that is not narrow", "base + (~narrow | upper)", "base + upper"),
     ("synapse", "clamped sums are not counted", "clamped[lane].eq(replaced & adding)",
      "clamped[lane].eq(0)"),
 

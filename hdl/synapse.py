@@ -4,7 +4,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ionspike.hdl.weights import WeightMemory
-from ionspike.spec.formats import ACC_BITS, WEIGHT_BITS
+from ionspike.spec.formats import ACC_BITS, NARROW_BITS, WEIGHT_BITS
 from ionspike.spec.shape import CoreShape
 
 __all__ = ["Synapses"]
@@ -14,10 +14,11 @@ class Synapses(wiring.Component):
     """Fan-out rows, weights and accumulators: every event adds its source's rows.
 
     A row is ``length`` words from ``base`` on, each added to one group of ``lanes`` accumulators
-    from ``first`` on, in slot ``(slot + delay) mod delay_slots``. Every addition saturates at 16
-    bits. Golden model: :mod:`ionspike.sim.synapse`.
+    from ``first`` on, in slot ``(slot + delay) mod delay_slots``. Of a ``narrow`` row each word is for
+    two groups: the lower half of a byte is a weight of the first, the upper half of the second,
+    times 16. Every addition saturates at 16 bits. Golden model: :mod:`ionspike.sim.synapse`.
 
-    One word per clock, also from row to row and event to event: the next descriptor waits in the
+    One group per clock, also from row to row and event to event: the next descriptor waits in the
     output latch of its memory. Two consecutive words for one group of one slot cost a clock more,
     and so does a source without a row. A word's sums are written two clocks after its address.
     With more than eight lanes it is four: then a word waits two clocks for the one just before, and
@@ -31,7 +32,7 @@ class Synapses(wiring.Component):
     idle : :py:`Out(1)`
         No event is under way; the accumulators are settled.
     word, saturated : :py:`Out(1)`, :py:`Out(range(lanes + 1))`
-        A word was added; how many of its additions were clamped.
+        Weights of a group were added; how many of its additions were clamped.
     acc_slot, acc_group, acc_data : accumulators of a group, a clock later, while ``idle``
     clear : :py:`In(1)`
         Zero the accumulators of ``clear_slot``, ``clear_group``; only while ``idle``.
@@ -105,6 +106,8 @@ class Synapses(wiring.Component):
         group = Signal(shape.group_bits)
         slot = Signal(shape.slot_bits)
         left = Signal(shape.group_bits)
+        # A narrow row stays at a word for its upper half.
+        narrow, upper = Signal(), Signal()
         issued, adding, written_back = Signal(), Signal(), Signal()
         target, target_issued, target_added, target_written = (
             Signal(shape.slot_bits + shape.group_bits, name=name)
@@ -130,15 +133,21 @@ class Synapses(wiring.Component):
         with m.If(take):
             m.d.sync += [
                 walking.eq(latched.enable), base.eq(latched.base), group.eq(latched.first),
-                left.eq(latched.length), slot.eq(slot_taken)]
+                left.eq(latched.length), slot.eq(slot_taken), narrow.eq(latched.narrow), upper.eq(0)]
         with m.Elif(walking & ~stall):
             m.d.sync += [
-                walking.eq(~last), base.eq(base + 1), group.eq(group + 1), left.eq(left - 1)]
+                walking.eq(~last), base.eq(base + (~narrow | upper)), group.eq(group + 1),
+                left.eq(left - 1), upper.eq(~upper)]
         m.d.sync += [issued.eq(walking & ~stall), target_issued.eq(target)]
         reading, target_read = (issued, target_issued) if is_far else (walking, target)
+        # What comes out of the memory beside a word.
+        halved, lower = Signal(), Signal()
+        m.d.sync += [halved.eq(narrow), lower.eq(narrow & ~upper)]
+        given = Cat((Mux(halved, 0, byte[:-NARROW_BITS]), Mux(lower, byte, byte[-NARROW_BITS:])[:NARROW_BITS])
+                    for byte in (weights.r_data.word_select(k, WEIGHT_BITS) for k in range(shape.lanes)))
         added = Signal(WEIGHT_BITS * shape.lanes, reset_less=True)
         into_sums = m.d.sync if is_far else m.d.comb
-        into_sums += [added.eq(weights.r_data), adding.eq(issued), target_added.eq(target_issued)]
+        into_sums += [added.eq(given), adding.eq(issued), target_added.eq(target_issued)]
         m.d.comb += [
             weights.addr.eq(Mux(self.access, self.bus_addr, base)),
             weights.read.eq(walking | (self.access & (self.weight_write == 0))),

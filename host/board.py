@@ -172,7 +172,8 @@ class Board:
         InputError
             For a network that does not fit this board.
         """
-        compiled = network if isinstance(network, Compiled) else compile(network, self.shape)
+        narrow = self.hello.minor >= wire.NARROW_SINCE
+        compiled = network if isinstance(network, Compiled) else compile(network, self.shape, narrow)
         if compiled.image.shape != self.shape:
             raise InputError(f"compiled for {compiled.image.shape}, this board has {self.shape}")
         for name, value in compiled.image.registers.items():
@@ -180,6 +181,10 @@ class Board:
                 raise InputError(f"{name} = {value} is of protocol {wire.PROTOCOL[0]}.{entry.since}, and this "
                                  f"board speaks {self.hello.major}.{self.hello.minor}: flash it anew with "
                                  f"`ionspike flash`, or take a network whose spikes are not sustained")
+        if compiled.report.narrow and not narrow:
+            raise InputError(f"{compiled.report.narrow} rows are of 4 bits, which are of protocol "
+                             f"{wire.PROTOCOL[0]}.{wire.NARROW_SINCE}, and this board speaks {self.hello.major}."
+                             f"{self.hello.minor}: flash it anew with `ionspike flash`")
         if self._session.recorder is not None:
             self._session.recorder.load(compiled)
         self._session.exchange(self._loading(compiled), 1, restart=True, facts={"what": "load"})

@@ -32,6 +32,7 @@ class Report:
     groups_used: int
     synapses: int
     chained: int
+    narrow: int
     clipped_weights: int
     saturated_coefficients: int
     largest_sum: int
@@ -50,7 +51,7 @@ class Report:
             f"inputs    {used('inputs')}",
             f"neurons   {used('neurons')} in {self.groups_used} groups",
             f"words     {used('words')}, {self.synapses:,} synapses that are not zero, "
-            f"{self.chained} chained rows",
+            f"{self.chained} chained rows" + (f", {self.narrow} rows of 4 bits" if self.narrow else ""),
             f"headroom  largest sum of weights {self.largest_sum:,} of {_ACC_MAX:,}",
             f"tick      {self.clocks_idle:,} clocks idle, {self.clocks_busiest:,} if all fire",
             *(f"warning   {text}" for text in self.warnings)]
@@ -90,8 +91,12 @@ class Compiled:
         return words
 
 
-def compile(network: Network, shape: CoreShape) -> Compiled:
+def compile(network: Network, shape: CoreShape, narrow: bool = True) -> Compiled:
     """Place a network in a core and make its image.
+
+    Parameters
+    ----------
+    narrow : whether the board knows rows of weights of four bits, as those of ``wire.NARROW_SINCE`` on do.
 
     Raises
     ------
@@ -100,7 +105,7 @@ def compile(network: Network, shape: CoreShape) -> Compiled:
     DeviceError
         For a device whose coefficients vanish or saturate at this tick.
     """
-    placement = place(network, shape)
+    placement = place(network, shape, narrow)
     groups = int(placement.neurons.max()) // shape.lanes + 1
     common = coefficients(network.device, network.dt_s) if network.lif is None \
         else network.lif.coefficients()
@@ -161,13 +166,15 @@ def _memories(placement: Placement,
 
     def put(source: int, rows: list[Row]) -> None:
         for k, (delay, first, weights) in enumerate(rows):
-            if weights not in base_of:
-                base_of[weights] = len(content) // shape.lanes
-                content.extend(weights)
+            stored, narrow = placement.stored(weights)
+            if stored not in base_of:
+                base_of[stored] = len(content) // shape.lanes
+                content.extend(stored)
             fanout[source + k] = _pack(
-                {"base": base_of[weights], "first": first,
+                {"base": base_of[stored], "first": first,
                  "length": len(weights) // shape.lanes - 1, "delay": delay,
-                 "more": int(k + 1 < len(rows)), "enable": 1}, shape.descriptor_fields)
+                 "more": int(k + 1 < len(rows)), "enable": 1, "narrow": int(narrow)},
+                shape.descriptor_fields)
 
     for slot, rows in zip(placement.inputs, placement.input_rows, strict=True):
         put(int(slot), rows)
@@ -206,7 +213,8 @@ def _report(network: Network, image: Image, placement: Placement, saturated: int
         inputs=(sum(max(1, len(r)) for r in placement.input_rows), shape.inputs),
         neurons=(image.neurons, shape.neurons), words=(len(image.weights), shape.words),
         groups_used=image.registers["groups_used"], synapses=network.synapses,
-        chained=sum(max(0, len(rows) - 1) for rows in every), clipped_weights=clipped,
+        chained=sum(max(0, len(rows) - 1) for rows in every),
+        narrow=sum(placement.stored(row[2])[1] for rows in every for row in rows), clipped_weights=clipped,
         saturated_coefficients=saturated, largest_sum=largest, unreachable=unreachable,
         clocks_idle=image.neurons + _TICK_OVERHEAD,
         clocks_busiest=words_busiest + image.neurons + _TICK_OVERHEAD,

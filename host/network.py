@@ -237,31 +237,35 @@ class Network:
     @classmethod
     def from_float(cls, *, device: Device | str, dt_s: float, inputs: int, neurons: int,
                    projections: tuple[Projection, ...] | list[Projection],
-                   max_V: float | None = None, **rest: Any) -> "Network":
-        """Quantise weights in volts: the nearest of 255 steps from ``-max_V`` to ``max_V``.
+                   max_V: float | None = None, bits: int = fmt.WEIGHT_BITS, **rest: Any) -> "Network":
+        """Quantise weights in volts: the nearest of 255 steps from ``-max_V`` to ``max_V``, or of 15.
 
         Parameters
         ----------
         projections : with weights in volts.
         max_V : largest weight that is kept; larger ones are clipped, and counted in
             ``metadata["clipped_weights"]``. Without it, the largest there is.
+        bits : of a weight, 8 or 4. A core that would be too small for a network holds twice as many of 4.
         """
+        if bits not in (fmt.WEIGHT_BITS, fmt.NARROW_BITS):
+            raise InputError(f"bits must be {fmt.WEIGHT_BITS} or {fmt.NARROW_BITS}, not {bits!r}")
+        unit, most = 1 << fmt.WEIGHT_BITS - bits, (1 << bits - 1) - 1
         largest = max((float(np.abs(p.weights).max()) for p in projections), default=0.0)
         limit = largest if max_V is None else float(max_V)
         if not (np.isfinite(limit) and limit >= 0):
             raise InputError(f"max_V must be a positive number of volts, not {max_V!r}")
         # Rounded up, so that the largest weight is never clipped.
-        scale = max(1, int(np.ceil(limit / fmt.WEIGHT_MAX / _SCALE_STEP_V - 1e-9)))
+        scale = max(1, int(np.ceil(limit / (most * unit) / _SCALE_STEP_V - 1e-9)))
         if scale > _SCALE_MAX:
             raise InputError(f"weights up to {limit:.3g} V are beyond the "
-                             f"{fmt.WEIGHT_MAX * _SCALE_MAX * _SCALE_STEP_V:.3g} V a weight can be; "
+                             f"{most * unit * _SCALE_MAX * _SCALE_STEP_V:.3g} V a weight can be; "
                              f"drives end at 2 V, so give max_V to clip them")
         scale_V = scale * _SCALE_STEP_V
         clipped, quantised = 0, []
         for p in projections:
-            steps = np.round(p.weights / scale_V)
-            clipped += int((np.abs(steps) > fmt.WEIGHT_MAX).sum())
-            steps = np.clip(steps, -fmt.WEIGHT_MAX, fmt.WEIGHT_MAX).astype(np.int8)
+            steps = np.round(p.weights / (scale_V * unit))
+            clipped += int((np.abs(steps) > most).sum())
+            steps = (np.clip(steps, -most, most) * unit).astype(np.int8)
             quantised.append(Projection(p.source, steps, p.source_start, p.target_start, p.delay))
         metadata = {**rest.pop("metadata", {}), "clipped_weights": clipped}
         return cls(device=device, dt_s=dt_s, inputs=inputs,  # type: ignore[arg-type]

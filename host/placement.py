@@ -1,12 +1,13 @@
 """Where sources, neurons and fan-out rows of a network go in a core."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ionspike.host.errors import InputError
+from ionspike.host.narrow import pack
 from ionspike.host.network import Network
 from ionspike.spec.shape import CoreShape
 
@@ -28,22 +29,38 @@ class Placement:
     ----------
     inputs, neurons : physical index of each.
     input_rows, neuron_rows : rows of each; the k-th is the descriptor k places on.
+    lanes : weights in a group.
+    narrow : whether rows of weights that four bits hold are stored so.
     """
 
     inputs: NDArray[np.int64]
     neurons: NDArray[np.int64]
     input_rows: list[list[Row]]
     neuron_rows: list[list[Row]]
+    lanes: int
+    narrow: bool = False
 
     @property
     def words(self) -> int:
-        """Distinct words of weights: equal rows share theirs."""
-        return sum(map(len, {row[2] for rows in (*self.input_rows, *self.neuron_rows)
-                             for row in rows}))
+        """Of the weight memory: equal rows share theirs."""
+        distinct = {self.stored(row[2])[0] for rows in (*self.input_rows, *self.neuron_rows) for row in rows}
+        return sum(map(len, distinct)) // self.lanes
+
+    def stored(self, weights: bytes) -> tuple[bytes, bool]:
+        """What the weight memory holds of a row, and whether these are weights of four bits."""
+        if self.narrow and len(weights) > self.lanes:
+            packed = pack(np.frombuffer(weights, np.int8).reshape(-1, self.lanes))
+            if packed is not None:
+                return packed.tobytes(), True
+        return weights, False
 
 
-def place(network: Network, shape: CoreShape) -> Placement:
+def place(network: Network, shape: CoreShape, narrow: bool = True) -> Placement:
     """Place a network, or say which resource is short.
+
+    Parameters
+    ----------
+    narrow : whether the board knows rows of four bits, which are for networks that do not fit without.
 
     Raises
     ------
@@ -58,17 +75,24 @@ def place(network: Network, shape: CoreShape) -> Placement:
             raise InputError(f"projection {k}: a delay of {projection.delay} ticks; this board's "
                              f"{shape.delay_slots} accumulator slots reach "
                              f"{shape.delay_slots - 1}")
-    shortage = None
+    shortage, large = None, []
     for aligned, gap in _PLANS:
         try:
             found = _attempt(network, shape, aligned, gap)
         except InputError as error:
             shortage = error
             continue
-        if (needs := found.words // shape.lanes) <= shape.words:
+        if (needs := found.words) <= shape.words:
             return found
+        large.append(found)
         shortage = InputError(f"the network needs {needs} words of {shape.lanes} weights, "
                               f"this board has {shape.words}")
+    for found in large:
+        if (halved := replace(found, narrow=True)).words <= shape.words:
+            if narrow:
+                return halved
+            raise InputError(f"{shortage}; with rows of 4 bits, which boards have that are flashed anew "
+                             f"(`ionspike flash`), it needs {halved.words}")
     assert shortage is not None
     raise shortage
 
@@ -99,7 +123,7 @@ def _attempt(network: Network, shape: CoreShape, aligned: bool, gap: int | None)
         raise InputError(f"the network's {network.inputs} inputs take {at} places, because "
                          f"{int((counts > 1).sum())} of them need more than one fan-out row; "
                          f"this board has {shape.inputs}")
-    return Placement(np.cumsum(counts) - counts, neurons, input_rows, rows)
+    return Placement(np.cumsum(counts) - counts, neurons, input_rows, rows, shape.lanes)
 
 
 def _rows(network: Network, source: str, sources: int, neurons: NDArray[np.int64],

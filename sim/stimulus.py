@@ -64,7 +64,8 @@ def random_image(rng: np.random.Generator, shape: CoreShape, *, wild: bool = Fal
         noise = edges(rng, fmt.NOISE_BITS, fmt.NOISE_ENTRIES).astype(np.uint16)
         weights = rng.choice(np.array([-128, -127, -1, 0, 1, 127], np.int8), (words, shape.lanes))
         if hot:
-            weights[:] = rng.permutation(np.resize([127, -128], shape.lanes))
+            # Both halves have the sign of the whole: narrow rows add up in the same direction.
+            weights[:] = rng.permutation(np.resize([0x77, 0x88 - 256], shape.lanes))
         state = edges(rng, 16, (neurons, 3)).astype(np.uint16)
         return Image(shape=shape, registers={"groups_used": groups_used, **registers},
                      weights=weights, fanout=fanout, coefficients=per_neuron, feedback=feedback,
@@ -99,7 +100,7 @@ def _fanout(rng: np.random.Generator, shape: CoreShape, words: int, density: flo
             "first": int(rng.integers(shape.groups - length + 1)), "length": length - 1,
             "delay": int(rng.integers(shape.delay_slots)) if delays else 0,
             "more": int(bool(rng.random() < chain) and source < shape.sources - 1),
-            "enable": int(rng.random() < density)}
+            "enable": int(rng.random() < density), "narrow": int(rng.integers(2))}
         shift = 0
         for name, width in shape.descriptor_fields:
             fanout[source] |= np.uint32(values[name] << shift)
@@ -111,10 +112,9 @@ def _typical_drive(image: Image) -> float:
     """Upper quartile over the neurons of what a busy tick's inputs add."""
     total = np.zeros(image.shape.neurons)
     for source in range(image.shape.inputs):
-        for base, first, length, _ in rows(image, source):
+        for row in rows(image, source):
             lanes = image.shape.lanes
-            total[first * lanes:(first + length) * lanes] += image.weights[
-                base:base + length].ravel()
+            total[row.first * lanes:(row.first + row.length) * lanes] += row.weights(image).ravel()
     return float(np.quantile(total[:image.neurons], 0.75)) * _RATES[2]
 
 

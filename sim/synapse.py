@@ -1,22 +1,43 @@
 """Golden model of :mod:`ionspike.hdl.synapse`: fan-out rows and saturating accumulators."""
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from ionspike.host.image import Image
+from ionspike.host.narrow import unpack
 from ionspike.spec import formats as fmt
 
-__all__ = ["Fanout", "rows"]
+__all__ = ["Fanout", "Row", "rows"]
 
 _MAX = (1 << fmt.ACC_BITS - 1) - 1
 _MIN = -_MAX - 1
 
 
-def rows(image: Image, source: int) -> list[tuple[int, int, int, int]]:
-    """``(base word, first group, words, delay)`` of each row of a source, in order."""
+class Row(NamedTuple):
+    """A row of a source: its first word, first target group, groups, ticks, and whether it is of 4 bits."""
+
+    base: int
+    first: int
+    length: int
+    delay: int
+    narrow: bool
+
+    @property
+    def words(self) -> int:
+        return -(-self.length // 2) if self.narrow else self.length
+
+    def weights(self, image: Image) -> NDArray[np.int8]:
+        """``[length, lanes]``."""
+        stored = image.weights[self.base:self.base + self.words]
+        return unpack(stored, self.length) if self.narrow else stored
+
+
+def rows(image: Image, source: int) -> list[Row]:
+    """Of a source, in order."""
     found = []
     for entry in range(source, image.shape.sources):
         fields, word = {}, int(image.fanout[entry])
@@ -24,7 +45,8 @@ def rows(image: Image, source: int) -> list[tuple[int, int, int, int]]:
             fields[name], word = word & ((1 << width) - 1), word >> width
         if not fields["enable"]:
             break
-        found.append((fields["base"], fields["first"], fields["length"] + 1, fields["delay"]))
+        found.append(Row(fields["base"], fields["first"], fields["length"] + 1, fields["delay"],
+                         bool(fields["narrow"])))
         if not fields["more"]:
             break
     return found
@@ -52,14 +74,15 @@ class Fanout:
         dense: dict[int, NDArray[np.float32]] = {}
         for source in range(shape.sources):
             entry = []
-            for base, first, length, delay in rows(image, source):
-                if first + length > shape.groups or base + length > len(image.weights):
+            for row in rows(image, source):
+                base, first, length, delay, _ = row
+                if first + length > shape.groups or base + row.words > len(image.weights):
                     raise ValueError(f"fan-out of source {source}: words {base} to "
-                                     f"{base + length - 1}, groups {first} to {first + length - 1} "
+                                     f"{base + row.words - 1}, groups {first} to {first + length - 1} "
                                      f"leave the {len(image.weights)} words or "
                                      f"{shape.groups} groups")
                 target = slice(first * shape.lanes, (first + length) * shape.lanes)
-                weights = image.weights[base:base + length].ravel().astype(np.int32)
+                weights = row.weights(image).ravel().astype(np.int32)
                 entry.append((delay, target, weights))
                 if delay not in dense:
                     dense[delay] = np.zeros((2, shape.sources, shape.neurons), np.float32)

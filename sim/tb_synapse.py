@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from itertools import pairwise
 
 import cocotb
 import numpy as np
@@ -16,7 +17,8 @@ from ionspike.spec.shape import CoreShape
 
 def broken(image, source, found):
     """Whether a source has no row, or its chain leads to a descriptor without one."""
-    more = sum(width for _, width in image.shape.descriptor_fields) - 2
+    names = [name for name, _ in image.shape.descriptor_fields]
+    more = sum(width for _, width in image.shape.descriptor_fields[:names.index("more")])
     return not found or int(image.fanout[source + len(found) - 1]) >> more & 1 == 1
 
 
@@ -26,7 +28,7 @@ def clocks(image, sources):
     now, stalls, issued = 0, 0, {}
     for source in sources:
         found = rows(image, source)
-        for _, first, length, delay in found:
+        for _, first, length, delay, _ in found:
             for group in range(first, first + length):
                 free = issued.get((group, delay), -apart) + apart
                 stalls += max(0, free - now)
@@ -118,7 +120,11 @@ async def agrees_with_model(dut):
                 reach["stalls"] += stalls
             reach["chained"] += sum(len(f) > 1 for f in found)
             reach["empty"] += sum(not f for f in found)
-            reach["delayed"] += sum(delay > 0 for f in found for *_, delay in f)
+            reach["delayed"] += sum(row.delay > 0 for f in found for row in f)
+            reach["narrow"] += sum(row.narrow for f in found for row in f)
+            reach["narrow after wide"] += sum(row.narrow > before.narrow for f in found
+                                              for before, row in pairwise(f))
+            reach["narrow of odd length"] += sum(row.narrow and row.length % 2 for f in found for row in f)
             reach["paused"] += stall > 0 and len(sources) > 0
             words, saturated = model.add(chosen[None, :shape.inputs],
                                          chosen[None, shape.inputs:], tick)
@@ -134,5 +140,6 @@ async def agrees_with_model(dut):
             dut.clear.value = 0
             model.accumulators[:, tick % shape.delay_slots] = 0
     dut._log.info("reached: %s", dict(reach))
-    for what in ("stalls", "chained", "empty", "delayed", "paused", "at top", "at bottom"):
+    for what in ("stalls", "chained", "empty", "delayed", "paused", "at top", "at bottom", "narrow",
+                 "narrow after wide", "narrow of odd length"):
         assert reach[what], f"the stimulus did not reach: {what}"

@@ -36,6 +36,7 @@ NOISE_ENTRIES, NOISE_BITS, NOISE_FRAC = 64, 15, 4   # standard deviation against
 WEIGHT_BITS = 8                 # signed
 # Of what is quantised, both ways; so of votes. It follows from the width, and is no part of the contract.
 WEIGHT_MAX = (1 << WEIGHT_BITS - 1) - 1
+NARROW_BITS = 4                 # of a narrow row's: the upper ones, the others are 0
 ACC_BITS = 16                   # signed, saturating
 SCALE_BITS, SCALE_SHIFT = 15, 8     # volts per weight unit: scale / 2**(SCALE_SHIFT + G_FRAC)
 

@@ -16,7 +16,7 @@ class CoreShape:
     neurons : neurons, a multiple of ``lanes``.
     inputs : external inputs.
     lanes : weights per memory word = synapses served per cycle; 8 or 16.
-    words : words of weight memory, each of ``lanes`` signed 8-bit weights.
+    words : words of weight memory, each of ``lanes`` signed 8-bit weights, or of twice as many of 4 bits.
     delay_slots : accumulator slots; axonal delays reach ``delay_slots - 1`` ticks.
 
     Raises
@@ -74,13 +74,14 @@ class CoreShape:
     def descriptor_fields(self) -> tuple[tuple[str, int], ...]:
         """Fields of a fan-out descriptor, least significant first.
 
-        ``base``: first weight word; ``first``: first target group; ``length``: words less one;
-        ``delay``: ticks; ``more``: the next source's descriptor belongs to this source too;
-        ``enable``: whether the row exists at all.
+        ``base``: first weight word; ``first``: first target group; ``length``: target groups less
+        one; ``delay``: ticks; ``more``: the next source's descriptor belongs to this source too;
+        ``enable``: whether the row exists at all; ``narrow``: its weights have 4 bits, those of two
+        groups share a word.
         """
         return (("base", self.word_bits), ("first", self.group_bits),
                 ("length", self.group_bits), ("delay", self.slot_bits),
-                ("more", 1), ("enable", 1))
+                ("more", 1), ("enable", 1), ("narrow", 1))
 
 
 #: What fits an iCE40UP5K: 131,072 synapses in its four SPRAMs.

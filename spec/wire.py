@@ -19,14 +19,16 @@ from ionspike.spec.shape import CoreShape
 __all__ = [
     "AUX_PROBES", "BAUD", "Board", "COEFFICIENT", "CONTROL", "COUNTERS", "DIGEST_POLYNOMIAL",
     "FRAME_OVERHEAD", "HELLO", "HIGH_WATER", "HIGH_WATER_SHIFT",
-    "Kind", "LIST_END", "LIST_SKIP", "MAGIC", "Nack", "OFFSET_BITS", "Op", "PAYLOAD_BYTES",
+    "Kind", "LIST_END", "LIST_SKIP", "MAGIC", "NARROW_SINCE", "Nack", "OFFSET_BITS", "Op", "PAYLOAD_BYTES",
     "PROTOCOL", "Policy", "REGISTERS", "Register", "Report", "RX_BYTES", "STATE", "STATE_STRIDE",
     "Space", "TICK_EVERY", "TX_SLOTS", "address", "digest", "digests", "hello_size",
     "pack_hello", "register",
 ]
 
 #: Major and minor version. Hosts refuse another major version.
-PROTOCOL = (1, 3)
+PROTOCOL = (1, 4)
+#: Minor version since which descriptors have the bit ``narrow``; boards before pass over it.
+NARROW_SINCE = 4
 MAGIC = 0x534E4F49      # reads "IONS"
 BAUD = 3_000_000
 
@@ -155,7 +157,9 @@ class Space(IntEnum):
     COEFFICIENTS = 4    # 2 neuron + half: COEFFICIENT
     STATE = 5       # 4 neuron + k: STATE
     ACCUMULATORS = 6    # (slot groups' + group) lanes + lane, groups' a power of two; read-only
-    WEIGHTS = 7     # word lanes / 2 + k: two weights each, lower lane first
+    WEIGHTS = 7     # word lanes / 2 + k: two weights each, lower lane first. Of a narrow row the lower
+    #                 half of a byte is a weight of the first of two groups, the upper one of the second,
+    #                 each in units of 16
 
 
 OFFSET_BITS = 20
@@ -236,7 +240,7 @@ REGISTERS = (
                int(k == 0)) for k in range(4)),
     Register(0x10, "tick_low", 16, "ro", "Number of the next tick."),
     Register(0x11, "tick_high", 16, "ro", "Bits 16 to 31 of the same."),
-    Register(0x12, "words_low", 16, "ro", "Weight words added up since CLEAR."),
+    Register(0x12, "words_low", 16, "ro", "Groups of weights added up since CLEAR."),
     Register(0x13, "words_high", 16, "ro", "Bits 16 to 31 of the same."),
     Register(0x14, "spike_level", 12, "rw", "Gate voltage of a spike, 2**-11 V."),
     Register(0x15, "r_noise", 8, "rw", "Noise of the residue, 2**-16 per unit of xi2."),
@@ -291,6 +295,8 @@ def digest(shape: CoreShape | None = None, minor: int = PROTOCOL[1]) -> int:
              [(name, getattr(formats, name)) for name in formats.__all__]]
     if minor >= register("high_water").since:
         parts += [HIGH_WATER, HIGH_WATER_SHIFT]
+    if minor >= NARROW_SINCE:
+        parts += [formats.NARROW_BITS]
     if shape is not None:
         parts.append(shape)
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "little")

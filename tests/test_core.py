@@ -20,7 +20,7 @@ def image(rows, weights, groups_used=2):
     """
     fanout = np.zeros(SMALL.sources, np.uint32)
     for source, fields in rows.items():
-        values = {"base": 0, "first": 0, "length": 0, "delay": 0, "more": 0, "enable": 1, **fields}
+        values = {"base": 0, "first": 0, "length": 0, "delay": 0, "more": 0, "enable": 1, "narrow": 0, **fields}
         shift = 0
         for name, width in SMALL.descriptor_fields:
             fanout[source] |= np.uint32(values[name] << shift)

@@ -49,7 +49,7 @@ def firing(board):
     board(*codec.write(wire.address(Space.COEFFICIENTS),
                        np.array([0xFFF | 0xFFF << 12] * 24 + [0] * 24, "<u4").view("<u2")))
     board(*codec.write(wire.address(Space.WEIGHTS), np.full(3 * 4, 0x7F7F, np.uint16)))
-    fields = {"base": 0, "first": 0, "length": 2, "delay": 0, "more": 0, "enable": 1}
+    fields = {"base": 0, "first": 0, "length": 2, "delay": 0, "more": 0, "enable": 1, "narrow": 0}
     word = shift = 0
     for name, width in SHAPE.descriptor_fields:
         word |= fields[name] << shift

@@ -275,7 +275,7 @@ def test_something_else_speaks():
 
 @pytest.mark.parametrize("field, value, message", [
     ("magic", 0x12345678, "not an ionspike board: magic is 0x12345678, expected 0x534e4f49"),
-    ("major", 9, "speaks protocol 9.3, this host 1.3; update the older"),
+    ("major", 9, "speaks protocol 9.4, this host 1.4; update the older"),
     ("digest", 0xABCD, f"has digest 0x0000abcd, this host's {HELLO.digest:#010x}; program the board"),
 ])
 def test_another_board(field, value, message):

@@ -7,6 +7,7 @@ import pytest
 from ionspike.host.compiler import compile
 from ionspike.host.frame import with_bias
 from ionspike.host.mismatch import Mismatch
+from ionspike.host.narrow import UNIT
 from ionspike.host.network import Network
 from ionspike.host.seeds import lfsr_states
 from ionspike.sim.model import Model
@@ -27,12 +28,12 @@ DEVICE = Device.load("zhao2025_ms").with_(r_control_ohm=200e6)
 
 
 def recurrent(hidden=(24, 16), outputs=8, inputs=12, seed=1, native=False, device=DEVICE,
-              growth=1.0, gain_V=.8, bias_V=.8, delay=0, **changes):
+              growth=1.0, gain_V=.8, bias_V=.8, delay=0, bits=8, **changes):
     """A network with devices of many kinds, and means and variances that its inputs gave it."""
     generator = torch.Generator().manual_seed(seed)
     model = Recurrent(device.with_(**changes), DT_S, inputs, hidden, outputs, growth=growth,
                       scale_V=4096 * 2.0**-19, gain_V=gain_V, bias_V=bias_V, recurrent_V=.1,
-                      dropout=0.3, generator=generator, delay=delay, native=native)
+                      dropout=0.3, generator=generator, delay=delay, native=native, bits=bits)
     with torch.no_grad():
         for layer in model.layers:
             layer.growths += torch.randn(layer.growths.shape, generator=generator) * 0.3
@@ -247,7 +248,7 @@ def exported(model):
     return model.network(tuple(str(k // 2) for k in range(model.outputs)), {})
 
 
-@pytest.mark.parametrize("changes", [{}, {"gap": -0.05}, {"delay": 3}, {"delay": 1, "sustained": True}, *(
+@pytest.mark.parametrize("changes", [{}, {"gap": -0.05}, {"delay": 3}, {"delay": 1, "sustained": True}, {"bits": 4}, *(
     {"device": without(DEVICE, name)} for name in PROPERTIES if name != "cascade")])
 def test_golden_model_has_the_float_models_coefficients_and_nearly_its_spikes(changes):
     model, x = recurrent(**SILENT, **changes), stimulus(batch=64)
@@ -304,6 +305,15 @@ def test_a_spike_reaches_others_in_the_next_tick():
     assert np.array_equal(exact[:, 0], spikes)
     first = np.argmax(spikes[:, 0])
     assert spikes[first, 0] and not spikes[:first + 1, 1].any()
+
+
+def test_of_four_bits_are_all_weights_but_the_biases():
+    network = exported(recurrent(bits=4))
+    biases, others = ([p.weights for p in network.projections
+                       if (p.source == "inputs" and p.source_start == 12) == which] for which in (True, False))
+    assert len(biases) == 3 and any((weights % UNIT).any() for weights in biases)
+    assert not any((weights % UNIT).any() for weights in others)
+    assert max(np.abs(weights).max() for weights in others) <= 7 * UNIT
 
 
 def test_delays_are_spread_over_a_layer_and_reach_the_board():

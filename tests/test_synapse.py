@@ -8,9 +8,9 @@ from ionspike.spec.shape import CoreShape
 SHAPE = CoreShape(neurons=64, inputs=16, words=256, delay_slots=4)
 
 
-def descriptor(*, base=0, first=0, length=1, delay=0, more=0, enable=1):
+def descriptor(*, base=0, first=0, length=1, delay=0, more=0, enable=1, narrow=0):
     values = {"base": base, "first": first, "length": length - 1, "delay": delay, "more": more,
-              "enable": enable}
+              "enable": enable, "narrow": narrow}
     word = shift = 0
     for name, width in SHAPE.descriptor_fields:
         word |= values[name] << shift
@@ -131,9 +131,31 @@ def test_a_source_without_a_row_costs_a_clock():
     assert consecutive(run(rows, [[1] * 8], [0, 1, 2, 1, 1, 0])[1]) == [2, 3]
 
 
+def test_a_narrow_row_has_two_groups_in_a_word():
+    low, high = np.arange(-8, 8)[:8], np.arange(-8, 8)[8:]
+    weights = [(low & 15) | high * 16, (high & 15) | low * 16, [5] * 8]
+    rows = {0: descriptor(first=1, length=3, narrow=1, more=1), 1: descriptor(base=2, first=5, length=2)}
+    found, words, _ = run(rows, [*weights, [6] * 8], [0])
+    expected = np.zeros_like(found)
+    expected[0, 8:32] = np.concatenate([low, high, high]) * 16
+    # The row after an odd one begins with all of its own word.
+    expected[0, 40:56] = [5] * 8 + [6] * 8
+    assert found.tolist() == expected.tolist() and set(consecutive(words)) == {1}
+
+
+def test_narrow_rows_come_at_full_speed_and_wait_as_others_do():
+    full = {k: descriptor(base=4 * k, length=8, narrow=1, more=k % 2) for k in range(16)}
+    _, words, _ = run(full, [[0x11] * 8] * 64, range(0, 16, 2))
+    assert len(words) == 64 and set(consecutive(words)) == {1}
+    # While it waits the half that comes next stays the same.
+    rows = {0: descriptor(), 1: descriptor(base=1, length=2, narrow=1)}
+    found, words, _ = run(rows, [[1] * 8, [0x23] * 8], [0, 1, 1])
+    assert found[0, :16].tolist() == [1 + 2 * 0x30] * 8 + [2 * 0x20] * 8 and consecutive(words) == [2, 1, 1, 1]
+
+
 @pytest.mark.parametrize("lanes, slots", [(8, 2), (16, 8)])
 def test_cocotb(run_cocotb, lanes, slots):
     shape = CoreShape(neurons=4 * lanes, inputs=2 * lanes, words=64, lanes=lanes, delay_slots=slots)
     run_cocotb(Synapses(shape), "ionspike.sim.tb_synapse", seed=1, parameters={
         "shape": {name: getattr(shape, name) for name in (
-            "neurons", "inputs", "lanes", "words", "delay_slots")}, "runs": 4, "ticks": 20})
+            "neurons", "inputs", "lanes", "words", "delay_slots")}, "runs": 8, "ticks": 20})

@@ -15,7 +15,7 @@ SHAPE = CoreShape(neurons=32, inputs=1024, lanes=8, words=1024, delay_slots=4)
 SOURCES = SHAPE.sources
 
 
-def drawn(rng, largest, lopsided):
+def drawn(rng, largest, lopsided, narrow=0.0):
     """An image of random rows, chained ones among them, and those rows as plain tuples."""
     words = [[rng.randint(largest - 40 if lopsided else -largest, largest) for _ in range(8)]
              for _ in range(SHAPE.words)]
@@ -24,7 +24,7 @@ def drawn(rng, largest, lopsided):
         first = rng.randrange(4)
         fields = {"base": rng.randrange(1000), "first": first, "length": rng.randrange(4 - first),
                   "delay": rng.randrange(4 if rng.random() < 0.3 else 1),
-                  "more": rng.random() < 0.2, "enable": rng.random() < 0.9}
+                  "more": rng.random() < 0.2, "enable": rng.random() < 0.9, "narrow": rng.random() < narrow}
         rows.append(fields)
         word = shift = 0
         for name, width in SHAPE.descriptor_fields:
@@ -42,6 +42,12 @@ class Plain:
         self.weights, self.rows = words, rows
         self.acc = [[0] * 32 for _ in range(4)]
 
+    def of(self, row, k):
+        if not row["narrow"]:
+            return self.weights[row["base"] + k]
+        word = self.weights[row["base"] + k // 2]
+        return [weight // 16 * 16 if k % 2 else (weight % 16 - 16 * (weight % 16 > 7)) * 16 for weight in word]
+
     def add(self, events, tick):
         words = clamped = 0
         for source in events:
@@ -51,7 +57,7 @@ class Plain:
                 acc = self.acc[(tick + row["delay"]) % 4]
                 for k in range(row["length"] + 1):
                     words += 1
-                    for lane, weight in enumerate(self.weights[row["base"] + k]):
+                    for lane, weight in enumerate(self.of(row, k)):
                         n = (row["first"] + k) * 8 + lane
                         exact = acc[n] + weight
                         acc[n] = min(max(exact, -32768), 32767)
@@ -61,12 +67,13 @@ class Plain:
         return words, clamped
 
 
-@pytest.mark.parametrize("largest, lopsided, saturates", [
-    (3, False, False), (127, False, False), (127, True, True)])
+@pytest.mark.parametrize("largest, lopsided, narrow, saturates", [
+    (3, False, 0.0, False), (127, False, 0.0, False), (127, True, 0.0, True), (127, False, 0.5, False),
+    (127, True, 0.2, True)])
 @pytest.mark.parametrize("trials", [1, 3])
-def test_sums_words_and_clamps_equal_plain_additions(largest, lopsided, saturates, trials):
+def test_sums_words_and_clamps_equal_plain_additions(largest, lopsided, narrow, saturates, trials):
     rng = random.Random(SEED + trials)
-    image, words, rows = drawn(rng, largest, lopsided)
+    image, words, rows = drawn(rng, largest, lopsided, narrow)
     fanout, plain = Fanout(image, trials), [Plain(words, rows) for _ in range(trials)]
     clamps = 0
     for tick in range(12):
@@ -103,5 +110,6 @@ def test_sums_of_other_weights_saturate_too():
 def row_of_ones(image):
     """Writes ones into the first word; the descriptor of a row of that word."""
     image.weights[0] = 1
-    shift = sum(width for name, width in SHAPE.descriptor_fields if name != "enable")
+    names = [name for name, _ in SHAPE.descriptor_fields]
+    shift = sum(width for _, width in SHAPE.descriptor_fields[:names.index("enable")])
     return np.uint32(1 << shift)

@@ -76,7 +76,7 @@ def test_a_board_of_the_version_before_is_spoken_to():
             board.change_rate(115_200)
     assert timing.slack_clocks is timing.frames_held is timing.ring_quarters is None
     # What the contract of 1.1 was.
-    assert wire.digests() == {1: 0x12F8C9AF, 2: 0xF40E99F4, wire.PROTOCOL[1]: wire.digest()}
+    assert wire.digests() == {1: 0x12F8C9AF, 2: 0xF40E99F4, 3: 0x30FDB9F3, wire.PROTOCOL[1]: wire.digest()}
 
 
 def test_results_carry_it():

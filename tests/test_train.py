@@ -79,6 +79,13 @@ def test_weights_become_int8_with_a_straight_gradient():
     assert weights.grad.tolist() == [1, 1, 1, 0]
 
 
+def test_weights_of_four_bits_are_the_upper_ones_of_int8():
+    weights = torch.tensor([2.6, -0.7, 0.7, 99.0], requires_grad=True)
+    quantise(weights, 0.1, 4).sum().backward()
+    assert quantise(weights, 0.1, 4).tolist() == pytest.approx([3.2, 0.0, 0.0, 11.2])
+    assert weights.grad.tolist() == [1, 1, 1, 0]
+
+
 @pytest.fixture(scope="module")
 def trained():
     """A small network after a few epochs on a third of the images."""

@@ -513,6 +513,7 @@ def test_speech_is_trained_from_what_the_folder_or_the_option_names(tmp_path, ca
     (["thirds.npz", "--set", "views=1,1"], "views must be up to 16 different numbers of channels, not (1, 1)"),
     (["thirds.npz", "--set", "views=a"], "views is [0] or the like, not 'a'"),
     (["thirds.npz", "--set", "sustained=2"], "sustained must be 0 to 1, not 2"),
+    (["thirds.npz", "--set", "bits=6"], "bits must be 8 or 4, not 6"),
     (["thirds.npz", "--set", "delay=16"], "delay must be 0 to 15, not 16"),
     (["thirds.npz", "--set", "device=gold"], "no device preset named 'gold'"),
     (["thirds.npz", "--set", "group=13"], "group = 13 channels of 12 leaves no input"),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import require_compiler
-from nets import SHAPE, network, spikes
+from nets import SHAPE, coarse, network, spikes
 
 from ionspike import Board
 from ionspike.hdl.top import CLOCK_HZ, Top
@@ -154,6 +154,17 @@ def test_a_board_over_its_serial_port_is_the_model(gateware):
         done = verify(board, ticks=0, seed=0, cases=[random_case(SHAPE, 64, s) for s in range(4)])
         assert done.divergence is None and done.spikes and done.saturated
         assert not board.is_hardware and board.build != "00000000"
+
+
+def test_rows_of_four_bits_are_the_same_on_both(gateware):
+    results = []
+    for port, backend in ((gateware, "virtual"), (GoldenPort(SHAPE), "golden")):
+        with Board(Link(port), backend=backend, where="test", timeout_s=TIMEOUT_S) as board:
+            assert board.load(coarse(fine=2)).report.narrow == 42
+            results.append(board.run(spikes(inputs=20, rate=0.4), seed=7, digests=True))
+    ours, theirs = results
+    assert ours.spikes.count > 100 and np.array_equal(ours.spikes.raster, theirs.spikes.raster)
+    assert np.array_equal(ours.digests, theirs.digests) and ours.counters == theirs.counters
 
 
 def test_devices_that_differ_age_fail_and_jitter_are_the_same_on_both(gateware):

@@ -87,7 +87,8 @@ def shape_for(network: Network) -> CoreShape:
     shapes = sorted({facts.shape for facts in BOARDS.values()} - {DEFAULT_SHAPE},
                     key=lambda shape: shape.words * shape.lanes)
     largest = replace(shapes[-1], words=2 * shapes[-1].words)
-    shapes = [DEFAULT_SHAPE, *(s for s in shapes if s.words * s.lanes >= network.synapses), largest]
+    # A word may hold twice as many weights, of four bits.
+    shapes = [DEFAULT_SHAPE, *(s for s in shapes if 2 * s.words * s.lanes >= network.synapses), largest]
     for shape in shapes[:-1]:
         try:
             compile(network, shape)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 
+from ionspike.spec.formats import WEIGHT_BITS
 from ionspike.train.neuron import quantise
 
 __all__ = ["BIAS_INPUTS", "Layer"]
@@ -26,7 +27,8 @@ class Layer(nn.Module):
     While it learns, mean and variance are those of the batch, over items and ticks. Once it is
     ``settled``, and whenever it is not being trained, they are the running ones, and the drive is
     what a core gets: ``s Q(gain W / sd) + Q(bias - gain mean / sd)``, in multiples of ``scale_V`` up
-    to 127 of them; the bias comes by inputs that always fire.
+    to 127 of them; the bias comes by inputs that always fire. Weights of 4 bits, but for the bias's, are
+    multiples of 16 such, up to 7 of them.
 
     Parameters
     ----------
@@ -37,13 +39,14 @@ class Layer(nn.Module):
     kg, growth : of all neurons to begin with; kg is spread by half a natural logarithm both ways.
     scale_V : volts per weight unit.
     generator : of the weights.
+    bits : of a weight.
     """
 
     def __init__(self, sources: int, neurons: int, recurrent_V: float | None, gain_V: float,
                  bias_V: float, kg: float, growth: float, scale_V: float, *,
-                 generator: torch.Generator):
+                 generator: torch.Generator, bits: int = WEIGHT_BITS):
         super().__init__()
-        self.scale_V, self.settled = scale_V, False
+        self.scale_V, self.bits, self.settled = scale_V, bits, False
         self.weights = nn.Parameter(torch.randn(sources, neurons, generator=generator)
                                     / math.sqrt(sources))
         self.recurrent = None if recurrent_V is None else nn.Parameter(
@@ -66,11 +69,11 @@ class Layer(nn.Module):
         for left in range(BIAS_INPUTS, 0, -1):
             parts.append(quantise(bias / left, self.scale_V))
             bias = bias - parts[-1]
-        return quantise(self.weights * factor, self.scale_V), torch.stack(parts)
+        return quantise(self.weights * factor, self.scale_V, self.bits), torch.stack(parts)
 
     def own(self) -> Tensor | None:
         """Weights from the layer to itself, in volts."""
-        return None if self.recurrent is None else quantise(self.recurrent, self.scale_V)
+        return None if self.recurrent is None else quantise(self.recurrent, self.scale_V, self.bits)
 
     def drive(self, spikes: Tensor) -> Tensor:
         """``[ticks, batch, neurons]`` of the sources' ``[ticks, batch, sources]``."""

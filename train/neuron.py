@@ -67,19 +67,20 @@ class _Drive(torch.autograd.Function):
 
 class _Quantise(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, weights: Tensor, step: float) -> Tensor:
-        ctx.save_for_backward(weights.abs() <= fmt.WEIGHT_MAX * step)
-        return torch.round(weights / step).clamp(-fmt.WEIGHT_MAX, fmt.WEIGHT_MAX) * step
+    def forward(ctx: Any, weights: Tensor, step: float, most: int) -> Tensor:
+        ctx.save_for_backward(weights.abs() <= most * step)
+        return torch.round(weights / step).clamp(-most, most) * step
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         inside, = ctx.saved_tensors
-        return grad * inside, None
+        return grad * inside, None, None
 
 
-def quantise(weights: Tensor, step: float) -> Tensor:
-    """Volts to the nearest int8 multiple of ``step`` volts; its gradient is one within int8."""
-    out: Tensor = _Quantise.apply(weights, step)
+def quantise(weights: Tensor, step: float, bits: int = fmt.WEIGHT_BITS) -> Tensor:
+    """Volts to the nearest int8 multiple of ``step`` volts, or with fewer bits to the nearest of those that
+    are the upper bits of an int8; its gradient is one within what they reach."""
+    out: Tensor = _Quantise.apply(weights, step * (1 << fmt.WEIGHT_BITS - bits), (1 << bits - 1) - 1)
     return out
 
 

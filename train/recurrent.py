@@ -56,12 +56,14 @@ class Recurrent(nn.Module):
     reach : whether hidden layers reach themselves.
     delay : longest axonal delay, in ticks.
     native : whether C++ may be used; see :class:`~ionspike.train.unroll.Unroll`.
+    bits : of a weight, but for the biases'.
     """
 
     def __init__(self, device: Device, dt_s: float, inputs: int, hidden: tuple[int, ...],
                  outputs: int, *, growth: float, scale_V: float, gain_V: float, bias_V: float,
                  recurrent_V: float, dropout: float, generator: torch.Generator,
-                 learn_gates: bool = True, reach: bool = True, delay: int = 0, native: bool = True):
+                 learn_gates: bool = True, reach: bool = True, delay: int = 0, native: bool = True,
+                 bits: int = fmt.WEIGHT_BITS):
         super().__init__()
         self.device, self.dt_s, self.scale_V = device, dt_s, scale_V
         self.inputs, self.hidden, self.outputs, self.dropout = inputs, tuple(hidden), outputs, dropout
@@ -75,7 +77,7 @@ class Recurrent(nn.Module):
         self.nominal_mu, self.learn_gates = coefficients(device, dt_s).mu, learn_gates
         self._layers = nn.ModuleList(
             Layer(before, size, recurrent_V if reach and k < len(hidden) else None, gain_V, bias_V, model.kg,
-                  model.growth * growth, scale_V, generator=generator)
+                  model.growth * growth, scale_V, generator=generator, bits=bits)
             for k, (before, size) in enumerate(pairwise((inputs, *sizes))))
         if not learn_gates:
             for layer in self.layers:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ionspike.host.errors import InputError
 from ionspike.host.frame import Frame
+from ionspike.spec import formats as fmt
 from ionspike.spec.device import Device
 from ionspike.train.augmentation import Augmentation
 from ionspike.train.properties import PROPERTIES, without
@@ -40,6 +41,7 @@ class Settings:
     delay : longest axonal delay of hidden neurons, in ticks; a core's accumulators are one more.
     missing : the property they lack, one of :data:`~ionspike.train.properties.PROPERTIES`.
     scale : volts per weight unit, in 2**-19 V.
+    bits : of a weight, 8 or 4; those of 4 count 16 units each.
     batch : items.
     rate : largest learning rate; it rises for the share ``warm_up`` of all steps, then falls to 0
         along half a cosine.
@@ -75,6 +77,7 @@ class Settings:
     delay: int = 0
     missing: str = ""
     scale: int = 8192
+    bits: int = 8
     batch: int = 64
     rate: float = 1e-2
     warm_up: float = 0.1
@@ -109,6 +112,8 @@ class Settings:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise InputError(f"{name} must be {low:g} to {high:g}, not {value!r}")
+        if self.bits not in (fmt.WEIGHT_BITS, fmt.NARROW_BITS):
+            raise InputError(f"bits must be {fmt.WEIGHT_BITS} or {fmt.NARROW_BITS}, not {self.bits}")
         if not self.hidden and not self.outputs:
             raise InputError("without outputs the hidden layers vote, and there is none: hidden=96 or so")
         _ = self.frame  # which refuses what it cannot be

@@ -45,7 +45,7 @@ class Training(nn.Module):
             growth=settings.growth, scale_V=settings.scale_V, gain_V=settings.gain_V,
             bias_V=settings.bias_V, recurrent_V=settings.recurrent_V, dropout=settings.dropout,
             generator=generator, learn_gates=settings.missing != "refractory",
-            reach=settings.missing != "cascade", delay=settings.delay, native=native)
+            reach=settings.missing != "cascade", delay=settings.delay, native=native, bits=settings.bits)
         hidden = sum(settings.layers)
         self.readout = nn.Parameter(torch.randn(hidden, classes, generator=generator)
                                     / math.sqrt(max(1, hidden)))
