@@ -181,8 +181,8 @@ class Board:
                 raise InputError(f"{name} = {value} is of protocol {wire.PROTOCOL[0]}.{entry.since}, and this "
                                  f"board speaks {self.hello.major}.{self.hello.minor}: flash it anew with "
                                  f"`ionspike flash`, or take a network whose spikes are not sustained")
-        if compiled.report.narrow and not narrow:
-            raise InputError(f"{compiled.report.narrow} rows are of 4 bits, which are of protocol "
+        if compiled.image.narrow and not narrow:
+            raise InputError(f"{compiled.image.narrow} rows are of 4 bits, which are of protocol "
                              f"{wire.PROTOCOL[0]}.{wire.NARROW_SINCE}, and this board speaks {self.hello.major}."
                              f"{self.hello.minor}: flash it anew with `ionspike flash`")
         if self._session.recorder is not None:

@@ -1,6 +1,6 @@
 """Random networks and stimuli that leave no corner of a core out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from ionspike.host.compiler import Compiled, compile
 from ionspike.host.mismatch import Mismatch
 from ionspike.host.network import Network, Projection
 from ionspike.host.spikes import Spikes
+from ionspike.spec import wire
 from ionspike.spec.device import Device
 from ionspike.spec.shape import CoreShape
 
@@ -26,8 +27,12 @@ class Case:
     jitter: bool = False
 
 
-def random_case(shape: CoreShape, ticks: int, seed: int) -> Case:
+def random_case(shape: CoreShape, ticks: int, seed: int, minor: int = wire.PROTOCOL[1]) -> Case:
     """A case that a core of this shape can run; equal arguments give equal cases.
+
+    Parameters
+    ----------
+    minor : version of the protocol that the board speaks; what came after it is left out.
 
     Devices, ticks, sizes, weights, delays, recurrence, mismatch, faults, initial states and whether
     there is jitter are drawn. Of every four seeds one drives accumulators into saturation, and one
@@ -35,17 +40,23 @@ def random_case(shape: CoreShape, ticks: int, seed: int) -> Case:
     """
     rng = np.random.default_rng([seed, ticks, shape.neurons, shape.inputs])
     if seed % 4 == 2:
-        compiled = _wild(rng, shape)
+        compiled = _wild(rng, shape, minor)
         return Case(compiled, Spikes(_stimulus(rng, ticks, shape.inputs, False),
                                      compiled.network.dt_s), seed)
     network = _network(rng, shape, seed)
+    if minor < wire.register("sustained").since:
+        network = replace(network, device=network.device.with_(sustained=False))
     spikes = Spikes(_stimulus(rng, ticks, network.inputs, seed % 4 == 3), network.dt_s)
-    return Case(compile(network, shape), spikes, seed, jitter=bool(rng.random() < 0.5))
+    return Case(compile(network, shape, minor >= wire.NARROW_SINCE), spikes, seed, jitter=bool(rng.random() < 0.5))
 
 
-def _wild(rng: np.random.Generator, shape: CoreShape) -> Compiled:
+def _wild(rng: np.random.Generator, shape: CoreShape, minor: int) -> Compiled:
     from ionspike.sim.stimulus import random_image
     image = random_image(rng, shape, wild=True)
+    registers = {name: value if wire.register(name).since <= minor else wire.register(name).init
+                 for name, value in image.registers.items()}
+    fanout = image.fanout if minor >= wire.NARROW_SINCE else image.fanout & ~np.uint32(shape.mask("narrow"))
+    image = replace(image, registers=registers, fanout=fanout)
     network = Network(Device.load("zhao2025_ms"), 5e-4, shape.inputs, image.neurons, (), 2.0 ** -19)
     return Compiled(network, image, np.arange(shape.inputs), np.arange(image.neurons),
                     compile(network, shape).report)

@@ -214,7 +214,7 @@ def _report(network: Network, image: Image, placement: Placement, saturated: int
         neurons=(image.neurons, shape.neurons), words=(len(image.weights), shape.words),
         groups_used=image.registers["groups_used"], synapses=network.synapses,
         chained=sum(max(0, len(rows) - 1) for rows in every),
-        narrow=sum(placement.stored(row[2])[1] for rows in every for row in rows), clipped_weights=clipped,
+        narrow=image.narrow, clipped_weights=clipped,
         saturated_coefficients=saturated, largest_sum=largest, unreachable=unreachable,
         clocks_idle=image.neurons + _TICK_OVERHEAD,
         clocks_busiest=words_busiest + image.neurons + _TICK_OVERHEAD,

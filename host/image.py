@@ -57,6 +57,12 @@ class Image:
         """Neurons that a tick updates."""
         return self.registers["groups_used"] * self.shape.lanes
 
+    @property
+    def narrow(self) -> int:
+        """Rows of weights of four bits."""
+        both = np.uint32(self.shape.mask("enable") | self.shape.mask("narrow"))
+        return int(np.count_nonzero((self.fanout & both) == both))
+
     def writes(self) -> Iterator[tuple[int, NDArray[np.uint16]]]:
         """``(address, words)`` of everything a board must be told, registers first."""
         for name, value in self.registers.items():

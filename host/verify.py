@@ -99,7 +99,7 @@ def compare(board: Board, case: Case, result: Result) -> Divergence | None:
 
 def _cases(board: Board, ticks: int, seed: int) -> Iterator[Case]:
     for k, at in enumerate(range(0, ticks, _CASE_TICKS)):
-        yield random_case(board.shape, min(_CASE_TICKS, ticks - at), seed + k)
+        yield random_case(board.shape, min(_CASE_TICKS, ticks - at), seed + k, board.hello.minor)
 
 
 def _memories(board: Board, compiled: Compiled, case: int) -> Divergence | None:

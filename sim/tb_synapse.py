@@ -17,9 +17,8 @@ from ionspike.spec.shape import CoreShape
 
 def broken(image, source, found):
     """Whether a source has no row, or its chain leads to a descriptor without one."""
-    names = [name for name, _ in image.shape.descriptor_fields]
-    more = sum(width for _, width in image.shape.descriptor_fields[:names.index("more")])
-    return not found or int(image.fanout[source + len(found) - 1]) >> more & 1 == 1
+    more = image.shape.mask("more")
+    return not found or int(image.fanout[source + len(found) - 1]) & more > 0
 
 
 def clocks(image, sources):

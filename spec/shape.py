@@ -83,6 +83,15 @@ class CoreShape:
                 ("length", self.group_bits), ("delay", self.slot_bits),
                 ("more", 1), ("enable", 1), ("narrow", 1))
 
+    def mask(self, field: str) -> int:
+        """The bits of a field in a fan-out descriptor."""
+        at = 0
+        for name, width in self.descriptor_fields:
+            if name == field:
+                return (1 << width) - 1 << at
+            at += width
+        raise KeyError(field)
+
 
 #: What fits an iCE40UP5K: 131,072 synapses in its four SPRAMs.
 DEFAULT_SHAPE = CoreShape()

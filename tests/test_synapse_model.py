@@ -110,6 +110,4 @@ def test_sums_of_other_weights_saturate_too():
 def row_of_ones(image):
     """Writes ones into the first word; the descriptor of a row of that word."""
     image.weights[0] = 1
-    names = [name for name, _ in SHAPE.descriptor_fields]
-    shift = sum(width for _, width in SHAPE.descriptor_fields[:names.index("enable")])
-    return np.uint32(1 << shift)
+    return np.uint32(SHAPE.mask("enable"))

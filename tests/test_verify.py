@@ -1,5 +1,7 @@
 """Verification finds what it should, and names it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from nets import SHAPE
@@ -9,6 +11,7 @@ from ionspike.host.cases import random_case
 from ionspike.host.link import Link
 from ionspike.host.verify import verify
 from ionspike.sim.golden import GoldenPort
+from ionspike.spec import wire
 from ionspike.spec.shape import DEFAULT_SHAPE, CoreShape
 from ionspike.spec.wire import COUNTER_LIMIT
 
@@ -156,3 +159,20 @@ def test_a_memory_that_holds_something_else_is_named():
     with Board(Link(Stuck()), backend="golden", where="test") as board:
         found = verify(board, ticks=10, seed=1, cases=[random_case(SHAPE, 10, 1)]).divergence
     assert found.field in ("weights word 2", "weights word 3") and found.tick == 0
+
+
+@pytest.mark.parametrize("minor", [1, 2, 3])
+def test_a_board_of_a_version_before_is_given_what_it_knows(minor):
+    class Older(GoldenPort):
+        def __init__(self):
+            super().__init__(SHAPE)
+            self.link.hello = replace(self.link.hello, minor=minor, digest=wire.digests()[minor])
+
+    of_today, of_then = ([random_case(SHAPE, 20, seed, which).compiled.image for seed in range(24)]
+                         for which in (wire.PROTOCOL[1], minor))
+    assert any(image.narrow for image in of_today) and not any(image.narrow for image in of_then)
+    lasting = [sum(image.registers["sustained"] for image in images) for images in (of_today, of_then)]
+    assert lasting[0] > 5 and (lasting[1] > 0) == (minor >= 3)
+    with Board(Link(Older()), backend="golden", where="test") as board:
+        done = verify(board, ticks=1100, seed=0)
+    assert done.divergence is None and done.cases > 1 and done.spikes
