@@ -2,6 +2,7 @@
 
     python benchmarks/cochlea.py                      # 40 utterances and the reference's own
     python benchmarks/cochlea.py --utterances 300 --json
+    python benchmarks/cochlea.py --fit                # the weight of a fibre's spike
 
 Needs soundfile and, in ../shared/data or the folder that IONSPIKE_DATA names, recordings with that
 encoder's spikes. Compared are histograms of 10 ms x 10 channels. Two runs of that encoder differ by
@@ -24,15 +25,18 @@ from typing import Any
 import numpy as np
 
 from ionspike.host.audio import Audio
-from ionspike.host.cochlea import CHANNELS, Cochlea, encode
+from ionspike.host.bushy_cells import Bushy
+from ionspike.host.cochlea import CHANNELS, Cochlea, Ear, encode
 from ionspike.host.spikes import Spikes
+from ionspike.train.speech import HELD_OUT
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("IONSPIKE_DATA", ROOT.parent / "shared" / "data"))
 REFERENCE = "cochlea_reference_english_00_0_3"
 SAMPLE, SPIKES = "hd_audio_train_sample.zip", "hd_spikes_train.npz"
-#: Of the sample's files in their order, those that a parameter was fitted to.
+#: Of the sample's files in their order, those that the weight was fitted to, but for speakers held out.
 FITTED = {*range(3, 300, 25), *range(3, 300, 20), *range(5, 300, 25)}
+WEIGHTS = 0.335, 0.345, 0.355
 
 
 def read(content: Any) -> Audio:
@@ -46,18 +50,20 @@ def histogram(t_s: Any, channel: Any, seconds: float) -> Any:
         np.arange(int(seconds * 100) + 1) / 100, np.arange(0, CHANNELS + 1, 10)))[0].ravel()
 
 
-def ours(audio: Audio, seed: int) -> tuple[Spikes, Any]:
+def ours(audio: Audio, seed: int, ear: Ear | None = None) -> tuple[Spikes, Any]:
     """Ticks of 0.1 ms, so that no spike merges with another and bins are whole ticks."""
-    spikes = encode(audio, seed=seed, dt_s=1e-4)
+    spikes = encode(audio, seed=seed, dt_s=1e-4, ear=ear)
     tick, channel = spikes.events()
     return spikes, histogram((tick + 0.5) * 1e-4, channel, audio.seconds)
 
 
-def sample(count: int) -> Iterator[tuple[str, Audio, Any, Any]]:
-    """Recordings spread over the sample, and their spikes: seconds and channels."""
+def sample(count: int, fitted: bool = False) -> Iterator[tuple[str, Audio, Any, Any]]:
+    """Recordings spread over the sample, and their spikes: seconds and channels; or those for fitting."""
     with zipfile.ZipFile(DATA / SAMPLE) as archive, np.load(DATA / SPIKES) as said:
-        names = [name for k, name in enumerate(archive.namelist()) if k not in FITTED]
+        names = [name for k, name in enumerate(archive.namelist()) if (k in FITTED) == fitted]
         known = {str(name): k for k, name in enumerate(said["name"])}
+        if fitted:
+            names = [name for name in names if said["speaker"][known[name]] not in HELD_OUT]
         low, high, counts, offset = (said[key] for key in (
             "delta_lo", "delta_hi", "counts", "offset"))
         tick_s = float(said["tick_s"])
@@ -101,13 +107,28 @@ def measure(utterances: int) -> dict[str, Any]:
     return found
 
 
+def fit() -> tuple[float, int]:
+    """The weight with which the median recording has as many spikes as the data sets', between WEIGHTS; and how
+    many recordings there were."""
+    shares = []
+    for _, audio, t_s, _ in sample(len(FITTED), fitted=True):
+        shares.append([ours(audio, 1, Ear(bushy=Bushy(weight=weight)))[0].count / len(t_s) for weight in WEIGHTS])
+    return float(np.interp(1, np.median(shares, axis=0), WEIGHTS)), len(shares)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--utterances", type=int, default=40, metavar="N")
+    parser.add_argument("--fit", action="store_true", help="fit the weight of a fibre's spike")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     if not (DATA / SAMPLE).is_file():
         sys.exit(f"{DATA / SAMPLE}: no such file; IONSPIKE_DATA names its folder")
+    if arguments.fit:
+        weight, recordings = fit()
+        print(f"{weight:.3f} for as many spikes as theirs in the median of {recordings} recordings; "
+              f"it is {Bushy().weight}")
+        return 0
     found = measure(arguments.utterances)
     if arguments.json:
         print(json.dumps(found, indent=2))
