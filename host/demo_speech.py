@@ -125,8 +125,8 @@ def encoded(audio: Audio, network: Network, *, seed: int) -> Sounding:
     tick = step * (spikes.dt_s / frame.bin_s)
     inputs = tuple(Spikes(raster, network.dt_s)
                    for raster in with_bias(network, frame.rasters(tick, channel, CHANNELS)[:, 0]))
-    return Sounding(audio, spikes, inputs, frame, bias, frame.left_out(
-        tick, channel + frame.views[0], CHANNELS))
+    view, pace = frame.heard[0]
+    return Sounding(audio, spikes, inputs, frame, bias, frame.left_out(tick / pace, channel + view, CHANNELS))
 
 
 def run(board: Board, network: Network, sounding: Sounding, *, seed: int) -> Heard:

@@ -28,6 +28,7 @@ class Frame:
         the first level come first, then those of the next.
     views : channels by which an item is moved up. Each is a run of its own, from rest, and the scores of all
         are added: a word that is spoken higher or lower sounds more alike then.
+    paces : how many times as fast it is heard in each view; without any, as it is.
 
     Raises
     ------
@@ -41,9 +42,10 @@ class Frame:
     first: int = 0
     levels: tuple[int, ...] = (1,)
     views: tuple[int, ...] = (0,)
+    paces: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("levels", "views"):
+        for name in ("levels", "views", "paces"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         for name, low, high, kinds in (("ticks", 1, 10_000, int), ("bin_s", 1e-6, 10.0, (int, float)),
@@ -57,9 +59,20 @@ class Frame:
             raise InputError(f"levels must be up to 16 ascending numbers of events, not "
                              f"{shown(self.levels)}")
         if not isinstance(self.views, tuple) or not 1 <= len(self.views) <= 16 \
-                or not all(type(view) is int and abs(view) <= 10_000 for view in self.views) \
-                or len(set(self.views)) < len(self.views):
-            raise InputError(f"views must be up to 16 different numbers of channels, not {shown(self.views)}")
+                or not all(type(view) is int and abs(view) <= 10_000 for view in self.views):
+            raise InputError(f"views must be up to 16 numbers of channels, not {shown(self.views)}")
+        if not isinstance(self.paces, tuple) or len(self.paces) not in (0, len(self.views)) \
+                or not all(type(pace) in (int, float) and 0.1 <= pace <= 10 for pace in self.paces):
+            raise InputError(f"paces must be none or one of each view, {len(self.views)}, from 0.1 to 10, not "
+                             f"{shown(self.paces)}")
+        if len(set(self.heard)) < len(self.views):
+            raise InputError(f"views must differ in their channels or paces, not {shown(self.views)}"
+                             + (f" at {shown(self.paces)}" if self.paces else ""))
+
+    @property
+    def heard(self) -> tuple[tuple[int, float], ...]:
+        """Channels and pace of each view."""
+        return tuple(zip(self.views, self.paces or (1.0,) * len(self.views), strict=True))
 
     @classmethod
     def of(cls, network: Network) -> "Frame":
@@ -98,9 +111,8 @@ class Frame:
             out.
         item : of each event.
         """
-        at = self.ticks_of(tick)
-        return np.stack([self.filled(item, at, self.groups_of(channel + view, channels), channels, items)
-                         for view in self.views])
+        return np.stack([self.filled(item, self.ticks_of(tick / pace), self.groups_of(channel + view, channels),
+                                     channels, items) for view, pace in self.heard])
 
     def ticks_of(self, tick: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
         """Whole ticks; ``ticks`` for those outside."""

@@ -149,6 +149,7 @@ def _speech(arguments: argparse.Namespace, picture: Path) -> int:
         "sound": arguments.sound, "rate_Hz": sound.rate_Hz, "seconds": sound.seconds,
         "clipped": sound.clipped, "cochlea_spikes": spikes.count, "merged": spikes.merged,
         "left_out": sounding.left_out, "views": list(frame.views),
+        "paces": list(frame.paces),
         "input_spikes": [view.count for view in sounding.inputs],
         "answer": None if heard.answer is None else heard.classes[heard.answer],
         "digit": None if digit is None else digit[0],
@@ -167,7 +168,8 @@ def _speech(arguments: argparse.Namespace, picture: Path) -> int:
         ("sound", f"{arguments.sound}: {sound.seconds:.3f} s at {sound.rate_Hz:,} Hz"),
         ("spikes", f"{spikes.count:,} of {spikes.width} channels; {late:,} too late, "
                    f"{sounding.left_out['input']:,} on channels without an input"),
-        *([("heard", f"{len(frame.views)} times, moved up by {', '.join(map(str, frame.views))} channels")]
+        *([("heard", f"{len(frame.views)} times, moved up by {', '.join(map(str, frame.views))} channels"
+            + (f", {', '.join(f'{pace:g}' for pace in frame.paces)} times as fast" if frame.paces else ""))]
           if len(frame.views) > 1 else []),
         ("answer", said),
         ("output spikes" if network.votes is None else "votes",

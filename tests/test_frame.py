@@ -45,8 +45,18 @@ def test_views_are_moved_by_channels():
     assert [tuple(at) for at in np.argwhere(seen)] == [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2), (2, 0, 0),
                                                        (2, 1, 0)]
     for views in ([], [0, 0], [0.5], [True], list(range(17)), [20_000], 3, "0"):
-        with pytest.raises(InputError, match="views must be up to 16 different numbers of channels, not"):
+        with pytest.raises(InputError, match="views must (be up to 16 numbers of channels|differ in their channels)"):
             Frame(2, 0.01, 2, views=views)
+
+
+def test_paces_are_of_each_view():
+    frame = Frame(4, 0.01, 2, views=(0, 0, 2), paces=(1, 0.5, 2.0))
+    seen = frame.rasters(np.array([0, 1.5]), np.array([1, 2]), 6)[:, 0]
+    assert [tuple(at) for at in np.argwhere(seen)] == [(0, 0, 0), (0, 1, 1), (1, 0, 0), (1, 3, 1), (2, 0, 1), (2, 0, 2)]
+    for paces in ([1.0], [1, 1, 0.5], [1, 0.5, 20], [1, 0.5, "2"], [True, 0.5, 2], 3, [1, float("nan"), 2]):
+        with pytest.raises(InputError, match=r"paces must be none or one of each view, 3, from 0\.1 to 10|"
+                                             r"views must differ in their channels or paces, not \(0, 0, 2\) at"):
+            Frame(4, 0.01, 2, views=(0, 0, 2), paces=paces)
 
 
 def test_a_network_says_its_frame():

@@ -328,7 +328,8 @@ def test_hidden_neurons_vote_where_there_are_no_outputs(tmp_path):
 
 
 def test_sustained_spikes_delays_and_views_reach_the_board(tmp_path):
-    settings = replace(TINY, hidden=(12, 12), outputs=0, sustained=1, delay=2, r_control_ohm=5e7, views=(0, -1, 1))
+    settings = replace(TINY, hidden=(12, 12), outputs=0, sustained=1, delay=2, r_control_ohm=5e7, views=(0, -1, 1),
+                       paces=(1, 1, 0.9))
     training, held_out, losses = trained(settings, epochs=12)
     assert losses[-1] < 0.7 * losses[0]
     training.made({}).save(tmp_path / "net.ion")
@@ -510,7 +511,8 @@ def test_speech_is_trained_from_what_the_folder_or_the_option_names(tmp_path, ca
     (["thirds.npz", "--set", "rate=fast"], "rate is 0.01 or the like, not 'fast'"),
     (["thirds.npz", "--set", "rate=nan"], "rate must be 1e-06 to 1, not nan"),
     (["thirds.npz", "--set", "hidden=0"], "hidden must be up to 8 sizes from 1 to 2040"),
-    (["thirds.npz", "--set", "views=1,1"], "views must be up to 16 different numbers of channels, not (1, 1)"),
+    (["thirds.npz", "--set", "views=1,1"], "views must differ in their channels or paces, not (1, 1)"),
+    (["thirds.npz", "--set", "paces=1,2"], "paces must be none or one of each view, 1, from 0.1 to 10, not (1.0, 2.0)"),
     (["thirds.npz", "--set", "views=a"], "views is [0] or the like, not 'a'"),
     (["thirds.npz", "--set", "sustained=2"], "sustained must be 0 to 1, not 2"),
     (["thirds.npz", "--set", "bits=6"], "bits must be 8 or 4, not 6"),

@@ -13,6 +13,9 @@ from ionspike.train.augmentation import Augmentation
 
 __all__ = ["Events"]
 
+#: A view: moved by no channel, at its own pace.
+_PLAIN = (0, 1.0)
+
 
 @dataclass(frozen=True)
 class Events:
@@ -96,13 +99,13 @@ class Events:
         return frame.inputs(self.channels)
 
     def encode(self, chosen: NDArray[np.int64], frame: Frame, changed: Augmentation | None = None,
-               rng: np.random.Generator | None = None, view: int = 0) -> NDArray[np.bool_]:
+               rng: np.random.Generator | None = None, view: tuple[int, float] = _PLAIN) -> NDArray[np.bool_]:
         """Items as rasters ``[items, ticks, inputs]``.
 
         Parameters
         ----------
         changed, rng : by how much items are changed, and the generator that draws it.
-        view : channels by which unchanged items are moved up.
+        view : channels by which unchanged items are moved up, and how many times as fast they are heard.
         """
         item, at, group = self._placed(chosen, frame, changed, rng, view)
         raster = frame.filled(item, at, group, self.channels, len(chosen))
@@ -110,7 +113,7 @@ class Events:
 
     def views(self, chosen: NDArray[np.int64], frame: Frame) -> NDArray[np.bool_]:
         """Items as they are, ``[views, items, ticks, inputs]``."""
-        return np.stack([self.encode(chosen, frame, view=view) for view in frame.views])
+        return np.stack([self.encode(chosen, frame, view=view) for view in frame.heard])
 
     def counted(self, chosen: NDArray[np.int64], frame: Frame, changed: Augmentation | None = None,
                 rng: np.random.Generator | None = None) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
@@ -121,7 +124,7 @@ class Events:
         return _heard(frame.shown(counts), changed, rng), counts
 
     def _placed(self, chosen: NDArray[np.int64], frame: Frame, changed: Augmentation | None,
-                rng: np.random.Generator | None, view: int = 0) -> tuple[NDArray[np.int32], ...]:
+                rng: np.random.Generator | None, view: tuple[int, float] = _PLAIN) -> tuple[NDArray[np.int32], ...]:
         """Item, tick and group of each event."""
         items = len(chosen)
         lengths = self.offset[chosen + 1] - self.offset[chosen]
@@ -131,8 +134,8 @@ class Events:
         at, channel = self.at[event].astype(np.int32), self.channel[event].astype(np.int32)
         tick = np.arange(float(at.max(initial=0) + 1)) * (self.step_s / frame.bin_s)
         if changed is None or rng is None:
-            groups = frame.groups_of(np.arange(self.channels) + view, self.channels)
-            return item, frame.ticks_of(tick)[at], groups[channel]
+            groups = frame.groups_of(np.arange(self.channels) + view[0], self.channels)
+            return item, frame.ticks_of(tick / view[1])[at], groups[channel]
         item, at, channel = changed.events(item, at, channel, self.labels[chosen], rng)
         kept = (at >= 0) & (at < len(tick))
         item, at, channel = item[kept], at[kept], channel[kept]

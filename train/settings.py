@@ -35,7 +35,7 @@ class Settings:
     ----------
     hidden : neurons of each hidden layer.
     outputs : output neurons of each class; with 0 there are none, and the hidden neurons' spikes vote.
-    ticks, bin_s, group, first, levels, views : of the :class:`~ionspike.train.events.Frame`.
+    ticks, bin_s, group, first, levels, views, paces : of the :class:`~ionspike.train.events.Frame`.
     device, dt_s, r_control_ohm : where the neurons begin.
     sustained : 1 for neurons that fire in every tick in which they conduct, 0 for those that fire once.
     delay : longest axonal delay of hidden neurons, in ticks; a core's accumulators are one more.
@@ -70,6 +70,7 @@ class Settings:
     first: int = 0
     levels: tuple[int, ...] = (1,)
     views: tuple[int, ...] = (0,)
+    paces: tuple[float, ...] = ()
     device: str = "zhao2025_ms"
     dt_s: float = 2e-4
     r_control_ohm: float = 12e6
@@ -106,6 +107,7 @@ class Settings:
         object.__setattr__(self, "hidden", tuple(self.hidden))
         object.__setattr__(self, "levels", tuple(self.levels))
         object.__setattr__(self, "views", tuple(self.views))
+        object.__setattr__(self, "paces", tuple(self.paces))
         if not all(isinstance(n, int) and 1 <= n <= 2040 for n in self.hidden) or len(self.hidden) > 8:
             raise InputError(f"hidden must be up to 8 sizes from 1 to 2040, not {self.hidden}")
         for name, (low, high) in _RANGES.items():
@@ -162,7 +164,8 @@ class Settings:
                                  f"{', '.join(known)}")
             kind = type(known[name])
             try:
-                changes[name] = tuple(int(n) for n in text.split(",")) if kind is tuple \
+                number = float if name == "paces" else int
+                changes[name] = tuple(number(n) for n in text.split(",") if text) if kind is tuple \
                     else kind(text)
             except ValueError:
                 raise InputError(f"{name} is {json.dumps(known[name])} or the like, not {text!r}") \
