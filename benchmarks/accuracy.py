@@ -3,8 +3,9 @@
 Run: ``IONSPIKE_DATA=folder python benchmarks/accuracy.py digits braille speech [--seeds 3]
 [--epochs N] [--variants plain,plasticity,...]``.
 
-A variant is ``plain``, ``larger`` (more neurons; spoken digits alone), ``mismatch`` (trained under
-it), or one of the six properties that is left out. Each training is an `ionspike train` of its own,
+A variant is ``plain``, ``mismatch`` (trained under it), or one of the six properties that is left out;
+of spoken digits also ``eight`` (two layers of 176, weights of 8 bits), which ``mismatch`` and the
+properties are of, ``larger_eight`` (two of 256) and ``larger`` (two of 320, of 4 bits). Each training is an `ionspike train` of its own,
 and what it found is kept in docs/accuracy/results.json; a training of the same arguments is not
 repeated (``--again`` does). ``--trained NET.ion ...`` takes what such a training has written instead
 of repeating it. ``--render`` only writes the page.
@@ -34,7 +35,8 @@ from ionspike.train.settings import Settings
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE, RESULTS = DOCS / "accuracy.md", DOCS / "accuracy" / "results.json"
 BEGIN, END = "<!-- results -->\n", "<!-- end -->"
-VARIANTS = ("plain", "larger", "mismatch", *PROPERTIES)
+OF_SPEECH = ("larger", "eight", "larger_eight")
+VARIANTS = ("plain", *OF_SPEECH, "mismatch", *PROPERTIES)
 _IONSPIKE = "from ionspike.host.cli import main; raise SystemExit(main())"
 #: Standard deviation of growth and Rc, relative.
 SPREAD = 0.2
@@ -44,11 +46,12 @@ TITLES = {"digits": "Handwritten digits", "braille": "Braille letters by touch",
 PRESETS = {"digits": presets.DIGITS, "braille": presets.BRAILLE, "speech": presets.SPEECH}
 
 
-def words(variant):
+def words(data, variant):
     """What `ionspike train` has to be told by --set."""
-    return {"plain": [], "larger": ["hidden=256,256"],
-            "mismatch": [f"spread_growth={SPREAD}", f"spread_rc={SPREAD}"]}.get(
-                variant, [f"missing={variant}"])
+    eight = ["hidden=176,176", "bits=8", "scale=8192", "views=0,-15,15", "paces="] if data == "speech" else []
+    return {"plain": [], "larger": ["hidden=320,320"], "eight": eight, "larger_eight": [*eight, "hidden=256,256"],
+            "mismatch": [*eight, f"spread_growth={SPREAD}", f"spread_rc={SPREAD}"]}.get(
+                variant, [*eight, f"missing={variant}"])
 
 
 def drawn(network, seed):
@@ -63,7 +66,7 @@ def measure(data, variant, seed, epochs):
         path = Path(folder) / "net.ion"
         command = [sys.executable, "-c", _IONSPIKE, "train", data, "--epochs", str(epochs), "--seed",
                    str(seed), "--output", str(path)]
-        for word in words(variant):
+        for word in words(data, variant):
             command += ["--set", word]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         return of(Network.load(path))
@@ -74,7 +77,7 @@ def of(network):
     said = network.metadata
     settings, accuracy = Settings(**said["settings"]), said["accuracy"]["validation"]
     for data, variant in product(PRESETS, VARIANTS):
-        if settings == PRESETS[data].changed(words(variant)) and (
+        if settings == PRESETS[data].changed(words(data, variant)) and (
                 events := sources.load(data)[0]).digest == said["data"]:
             break
     else:
@@ -86,7 +89,7 @@ def of(network):
     if len(raster) > 1:
         found["single"] = [float(np.mean(read(network, raster[0], lfsr_seed, shape) == labels))
                            for lfsr_seed in accuracy["lfsr_seeds"]]
-    if variant in ("plain", "larger", "mismatch"):
+    if variant not in PROPERTIES:
         found["chips"] = [float(np.mean(read(drawn(network, chip), raster, lfsr, shape) == labels))
                           for chip in range(CHIPS)]
     return {"data": data, "variant": variant, "seed": said["seed"], "epochs": said["epochs"], **found,
@@ -119,8 +122,11 @@ def render(results):
 
 
 def _row(variant, rows):
-    name = {"plain": "as they are", "larger": "more of them", "mismatch": f"trained under {SPREAD:.0%} mismatch"}.get(
-        variant, f"without {variant}")
+    eight = rows[0]["data"] == "speech"
+    name = {"plain": "as they are", "larger": "more of them", "eight": "weights of 8 bits",
+            "larger_eight": "weights of 8 bits, more neurons",
+            "mismatch": ("8 bits, " if eight else "") + f"trained under {SPREAD:.0%} mismatch"}.get(
+        variant, ("8 bits, " if eight else "") + f"without {variant}")
     exact = [np.mean(r["exact"]) for r in rows]
     chips = [np.mean(r["chips"]) for r in rows if "chips" in r]
     sops, joule = (np.mean([r["cost"][key] for r in rows]) for key in ("sops", "chip_J"))
@@ -175,7 +181,7 @@ def main():
                                        options.variants.split(","), range(options.seeds)):
         wanted = {"data": data, "variant": variant, "seed": seed, "epochs": options.epochs}
         known = any(all(r[k] == wanted[k] for k in wanted) for r in results)
-        if (variant == "larger" and data != "speech") or (known and not options.again):
+        if (variant in OF_SPEECH and data != "speech") or (known and not options.again):
             continue
         results = kept(results, measure(**wanted))
     PAGE.write_text(written(PAGE.read_text(), results))

@@ -173,9 +173,11 @@ class Settings:
         return replace(self, **changes)
 
 
-SPEECH = Settings(hidden=(176, 176), outputs=0, group=5, first=200, levels=(1, 3), views=(0, -15, 15), dt_s=3e-4,
-                  r_control_ohm=1e8, sustained=1, delay=3, dropout=0.0, shift=45.0, stretch=0.08,
-                  time_stretch=0.25, late=4.0, drop=0.1, thin=0.5, blend=0.5, teacher=20)
+# A weight's step is 16 units of 5.2 mV, a twelfth of a volt.
+SPEECH = Settings(hidden=(256, 256), outputs=0, group=5, first=200, levels=(1, 3), views=(0, -15, 15, -15, 15),
+                  paces=(1.0, 0.85, 0.85, 1.15, 1.15), dt_s=3e-4, scale=2731, bits=4, r_control_ohm=1e8, sustained=1,
+                  delay=3, dropout=0.0, shift=45.0, stretch=0.08, time_stretch=0.25, late=4.0, drop=0.1, thin=0.5,
+                  blend=0.5, teacher=20)
 BRAILLE = Settings(hidden=(96,), outputs=0, ticks=77, bin_s=1e-3, time_stretch=0.1)
 DIGITS = Settings(hidden=(96,), ticks=32, bin_s=5e-4, outputs=6, drop=0.05)
 FILE = Settings(outputs=0, bin_s=1e-3)
