@@ -134,6 +134,6 @@ def _train(arguments: argparse.Namespace) -> int:
         ("bit-exact", ", ".join(f"{a:.2%}" for a in exact)
          + f" (seeds {', '.join(map(str, _SEEDS))}), mean {np.mean(exact):.2%}"),
         ("core", f"{shape.neurons} neurons, {shape.inputs} inputs, "
-                 f"{shape.words * shape.lanes:,} weights"),
+                 f"{shape.words * shape.lanes:,} weights of 8 bits or twice as many of 4"),
         ("written to", output)]), arguments.json)
     return 0
