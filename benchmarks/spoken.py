@@ -8,18 +8,15 @@ Training reads spikes that the data's authors made of these recordings; here our
 """
 
 import argparse
-import re
 import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from ionspike.host.audio import load
 from ionspike.host.demo_speech import encoded, load_network
+from ionspike.host.heidelberg import recordings
 from ionspike.train.evaluate import read, shape_for
-
-NAME = re.compile(r"lang-(english|german)_speaker-(\d+)_trial-\d+_digit-(\d)\.flac")
 
 
 def main():
@@ -32,16 +29,15 @@ def main():
     network = load_network(options.network)
     held_out = network.metadata["held_out"] if options.speakers is None else \
         None if options.speakers == "all" else [int(word) for word in options.speakers.split(",")]
-    found = [(path, NAME.fullmatch(path.name)) for path in sorted(options.folder.rglob("*.flac"))]
-    chosen = [(path, name) for path, name in found
-              if name and (held_out is None or int(name[2]) in held_out)][:options.most]
+    chosen = [each for each in recordings(options.folder)
+              if held_out is None or each.speaker in held_out][:options.most]
     if not chosen:
         parser.error(f"{options.folder} holds no recordings of speakers {held_out}")
     start, rasters, labels = time.process_time(), [], []
-    for path, name in chosen:
-        sounding = encoded(load(path), network, seed=1)
+    for each in chosen:
+        sounding = encoded(each.load(), network, seed=1)
         rasters.append(np.stack([view.raster[:, :view.width - sounding.bias] for view in sounding.inputs]))
-        labels.append(10 * (name[1] == "german") + int(name[3]))
+        labels.append(each.label)
     answers = read(network, np.stack(rasters, axis=1), 1, shape_for(network))
     right = answers == np.array(labels)
     said = "all" if held_out is None else ", ".join(map(str, held_out))

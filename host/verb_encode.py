@@ -6,24 +6,28 @@ from typing import Any
 
 from ionspike.host.arguments import add_json, add_seed, count, seconds, verb
 from ionspike.host.cochlea import CHANNELS, encode
-from ionspike.host.console import emit, note, table
+from ionspike.host.console import Bar, emit, note, table
 from ionspike.host.errors import InputError
 
 __all__ = ["add"]
 
 
+_TICK_S = 1e-3
+
+
 def add(verbs: Any) -> None:
     parser = verb(verbs, "encode", _encode, "Turn a recording into spikes as an ear does: "
                   "basilar membrane, hair cells, bushy cells; docs/audio.md.")
-    parser.add_argument("sound", metavar="FILE.wav", help="one channel of 16 bits, 8 to 192 kHz; "
-                        "FLAC and others need pip install 'ionspike[audio]'")
+    parser.add_argument("sound", metavar="FILE.wav|FOLDER", help="one channel of 16 bits, 8 to 192 kHz; "
+                        "FLAC and others need pip install 'ionspike[audio]'. Of a folder, all recordings "
+                        "named as the Heidelberg Digits are: a data set to train on")
     parser.add_argument("--output", required=True, metavar="FILE.npz",
                         help="where the spikes go, for `ionspike run --input`")
-    parser.add_argument("--channels", type=count, default=CHANNELS, metavar="N",
+    parser.add_argument("--channels", type=count, metavar="N",
                         help="places along the membrane, the inputs of the network, up to "
-                        f"{CHANNELS} (default %(default)s); the first hears the highest tones")
-    parser.add_argument("--tick", type=seconds, default=1e-3, metavar="SECONDS",
-                        help="of the network that will read them (default %(default)g)")
+                        f"{CHANNELS} (default {CHANNELS}); the first hears the highest tones")
+    parser.add_argument("--tick", type=seconds, metavar="SECONDS",
+                        help=f"of the network that will read them (default {_TICK_S:g})")
     parser.add_argument("--no-window", action="store_true", help="leave out the Hann window, as long as the "
                         "recording, by which those of the Heidelberg data sets are faded in and out")
     parser.add_argument("--picture", metavar="FILE.png", help="draw sound and spikes")
@@ -39,8 +43,11 @@ def _encode(arguments: argparse.Namespace) -> int:
     picture = None if arguments.picture is None else Path(arguments.picture)
     if picture is not None and (picture.suffix != ".png" or not picture.absolute().parent.is_dir()):
         raise InputError(f"{picture}: the picture is a .png in a folder that exists")
+    if Path(arguments.sound).is_dir():
+        return _encode_all(arguments, output)
     audio = load(arguments.sound)
-    spikes = encode(audio, seed=arguments.seed, dt_s=arguments.tick, channels=arguments.channels,
+    spikes = encode(audio, seed=arguments.seed, dt_s=_TICK_S if arguments.tick is None else arguments.tick,
+                    channels=CHANNELS if arguments.channels is None else arguments.channels,
                     window=not arguments.no_window)
     spikes.save(output)
     if picture is not None:
@@ -63,4 +70,28 @@ def _encode(arguments: argparse.Namespace) -> int:
         ("seed", arguments.seed), ("written to", output),
         *([] if picture is None else [("picture", picture)])])
     emit(facts, lines, arguments.json)
+    return 0
+
+
+def _encode_all(arguments: argparse.Namespace, output: Path) -> int:
+    from ionspike.host import heidelberg, utterances
+    for name in ("channels", "tick", "picture"):
+        if getattr(arguments, name) is not None:
+            raise InputError(f"--{name} is for one recording; of a folder, spikes are those of the "
+                             f"Heidelberg data sets, {CHANNELS} channels in steps of {utterances.STEP_S * 1e3:g} ms")
+    if arguments.seed < 0:
+        raise InputError(f"seed must be an integer from 0 up, not {arguments.seed}")
+    recordings = heidelberg.recordings(arguments.sound)
+    with Bar("encoding", "recordings") as bar:
+        made = utterances.of_recordings(recordings, seed=arguments.seed, window=not arguments.no_window,
+                                        progress=bar)
+    made.save(output)
+    speakers = sorted({recording.speaker for recording in recordings})
+    facts = {"folder": arguments.sound, "recordings": len(recordings), "speakers": speakers, "channels": CHANNELS, "step_s": utterances.STEP_S,
+             "spikes": len(made.delta), "seed": arguments.seed, "window": not arguments.no_window,
+             "output": str(output)}
+    emit(facts, table([
+        ("folder", f"{arguments.sound}: {len(recordings):,} recordings of speakers {', '.join(map(str, speakers))}"),
+        ("spikes", f"{len(made.delta):,} of {CHANNELS} channels in steps of {utterances.STEP_S:g} s"),
+        ("seed", arguments.seed), ("written to", output)]), arguments.json)
     return 0

@@ -33,6 +33,8 @@ def add(verbs: Any) -> None:
                         "named after the data")
     parser.add_argument("--hold-out", metavar="G,G,...", help="groups, such as speakers, for "
                         "validation; without it, two speakers of speech, a fifth of other items")
+    parser.add_argument("--also", metavar="FILE", help="more utterances to learn speech from, such as your own "
+                        "from `ionspike encode FOLDER`; those of speakers that are held out are left out")
     parser.add_argument("--without", metavar="PROPERTY", default="", help="leave out integration "
                         "(its leak), threshold, cascade, plasticity, refractory or stochasticity")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
@@ -68,9 +70,15 @@ def _train(arguments: argparse.Namespace) -> int:
         raise InputError(f"{keep}: is there from a training that has not ended; --resume goes on "
                          f"from it, --force begins anew")
 
+    if arguments.also is not None and arguments.data != "speech":
+        raise InputError(f"--also is for speech, not {arguments.data}")
     torch.set_num_threads(1)    # sums keep their order, whatever the machine
     events, held_out = sources.load(arguments.data, arguments.file, arguments.hold_out)
     chosen, validation = events.split(held_out)
+    beside = 0
+    if arguments.also is not None:
+        events, more = events.joined(sources.load("speech", arguments.also)[0], held_out)
+        chosen, beside = np.concatenate([chosen, more]), len(more)
     where = "cuda" if torch.cuda.is_available() else "cpu"
     training = Training(settings, events, arguments.seed).to(where)
     late = events.late(np.concatenate([chosen, validation]), settings.frame)
@@ -92,7 +100,7 @@ def _train(arguments: argparse.Namespace) -> int:
     network = training.made({
         "title": events.name, "data": events.digest, "licence": events.licence,
         "seed": arguments.seed, "epochs": arguments.epochs, "held_out": list(held_out),
-        "settings": settings.to_json(), "frame": vars(settings.frame),
+        **({"beside": beside} if beside else {}), "settings": settings.to_json(), "frame": vars(settings.frame),
         "versions": {name: version(name) for name in ("torch", "numpy")}})
     if arguments.data == "digits" and settings.ticks == presets.DIGITS.ticks:
         from ionspike.train.digit_images import ENCODER
@@ -110,7 +118,7 @@ def _train(arguments: argparse.Namespace) -> int:
         os.remove(keep)
     facts = {
         "output": str(output), "data": events.name, "data_digest": events.digest,
-        "items": {"training": len(chosen), "validation": len(validation)}, "late_events": late,
+        "items": {"training": len(chosen), "validation": len(validation)}, "beside": beside, "late_events": late,
         "held_out": list(held_out), "classes": len(events.classes), "inputs": network.inputs,
         "neurons": network.neurons, "synapses": network.synapses, "settings": settings.to_json(),
         "core": {"neurons": shape.neurons, "inputs": shape.inputs,
@@ -120,7 +128,8 @@ def _train(arguments: argparse.Namespace) -> int:
         "chance": 1 / len(events.classes), "teacher": teacher, "float": floating, "bit_exact": exact,
         "lfsr_seeds": list(_SEEDS)}
     emit(facts, table([
-        ("data", f"{events.name}: {len(chosen):,} items to train on, {len(validation):,} held out"
+        ("data", f"{events.name}: {len(chosen):,} items to train on, "
+         + (f"{beside:,} of them from {arguments.also}, " if beside else "") + f"{len(validation):,} held out"
          + (f" (groups {', '.join(map(str, held_out))})" if held_out else "")),
         ("network", f"{network.inputs} inputs, {network.neurons} memristor neurons, "
                     f"{network.synapses:,} synapses"),

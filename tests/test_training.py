@@ -501,6 +501,40 @@ def test_speech_is_trained_from_what_the_folder_or_the_option_names(tmp_path, ca
     assert (told["held_out"], told["items"]) == ([1, 9], {"training": 20, "validation": 20})
 
 
+def test_speech_is_learnt_from_other_utterances_beside_but_not_of_speakers_held_out(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, speakers in (("digits.npz", [3, 1, 4]), ("voices.npz", [3, 1, 9])):
+        write_speech(name, items=60, label=np.arange(60) % 20, speaker=np.repeat(speakers, 20))
+    write_speech("unknown.npz", items=20, label=np.arange(20), speaker=np.full(20, 1))
+    small = [*SMALL, "--set", "batch=20", "--set", "group=35", "--set", "teacher=0", "--epochs", "1", "--hold-out", "1"]
+    both = [*small, "--data", "digits.npz", "--also", "voices.npz"]
+    assert run("speech", *both, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["items"], told["beside"]) == ({"training": 80, "validation": 20}, 40)
+    assert run("speech", *both, "--output", "again.ion") == 0
+    assert "80 items to train on, 40 of them from voices.npz, 20 held out (groups 1)" in capsys.readouterr().out
+    assert Path("again.ion").read_bytes() == Path("speech.ion").read_bytes()
+    assert run("speech", *small, "--data", "digits.npz", "--output", "alone.ion", "--json") == 0
+    alone = json.loads(capsys.readouterr().out)
+    assert alone["beside"] == 0 and alone["data_digest"] != told["data_digest"]
+    one, two = speech.load(Path("digits.npz")), speech.load(Path("voices.npz"))
+    joined, more = one.joined(two, (1,))
+    assert more.tolist() == [*range(60, 80), *range(100, 120)] and set(joined.groups[more]) == {3, 9}
+    assert np.array_equal(joined.encode(np.array([5, 65]), TINY.frame), np.concatenate(
+        [one.encode(np.array([5]), TINY.frame), two.encode(np.array([5]), TINY.frame)]))
+    for arguments, message in (
+            (["speech", *small, "--data", "digits.npz", "--also", "unknown.npz"],
+             "all 20 utterances beside are of groups that are held out"),
+            (["speech", *small, "--data", "digits.npz", "--also", "nothing.npz"], "nothing.npz: no such file"),
+            (["digits.npz", "--also", "voices.npz"], "--also is for speech, not digits.npz")):
+        assert run(*arguments, "--output", "x.ion") == cli.USAGE
+        error = capsys.readouterr().err
+        assert error.startswith(f"ionspike: {message}") and error.count("\n") == 1, error
+    for other in (replace(two, groups=None), replace(two, step_s=1e-3), replace(two, channels=70)):
+        with pytest.raises(InputError, match="what is learnt from beside could be of|cannot be learnt beside"):
+            one.joined(other, (1,))
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["nowhere.npz"], "nowhere.npz: no such file"),
     (["noise.npz"], "noise.npz: not an .npz file, or damaged"),

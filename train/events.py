@@ -1,7 +1,7 @@
 """Labelled spike trains to learn from, and the batches made of them."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -94,6 +94,31 @@ class Events:
             raise InputError(f"{self.name}: {len(training)} items to train on and "
                              f"{len(validation)} held out; both are needed")
         return training, validation
+
+    def joined(self, other: "Events", held_out: tuple[int, ...]) -> tuple["Events", NDArray[np.int64]]:
+        """All items of both, and the indices of those of the other that may be learnt from beside: whose group
+        is not held out.
+
+        Raises
+        ------
+        InputError
+            For others that cannot be among these, or that do not say of which group they are.
+        """
+        if (other.channels, other.step_s, other.classes) != (self.channels, self.step_s, self.classes):
+            raise InputError(f"{len(other)} utterances of {other.channels} channels and {len(other.classes)} classes in steps "
+                             f"of {other.step_s:g} s cannot be learnt beside {self.channels} channels and "
+                             f"{len(self.classes)} classes in steps of {self.step_s:g} s")
+        if self.groups is None or other.groups is None or not held_out:
+            raise InputError("what is learnt from beside could be of speakers that are not to be: both files "
+                             "have to name the speakers, and some of them have to be held out")
+        more = len(self) + np.flatnonzero(~np.isin(other.groups, held_out))
+        if not len(more):
+            raise InputError(f"all {len(other)} utterances beside are of groups that are held out")
+        return replace(
+            self, at=np.concatenate([self.at, other.at]), channel=np.concatenate([self.channel, other.channel]),
+            offset=np.concatenate([self.offset, other.offset[1:] + self.offset[-1]]),
+            labels=np.concatenate([self.labels, other.labels]),
+            groups=np.concatenate([self.groups, other.groups])), more
 
     def inputs(self, frame: Frame) -> int:
         return frame.inputs(self.channels)

@@ -1,0 +1,103 @@
+"""Recordings of spoken digits as a data set: the spikes of all, as `ionspike train speech` reads them."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ionspike.host.cochlea import CHANNELS, encode
+from ionspike.host.errors import InputError
+from ionspike.host.heidelberg import Recording
+from ionspike.host.shd import STEP_S
+
+__all__ = ["Utterances", "of_recordings"]
+
+_MOST_STEPS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Utterances:
+    """Spikes of :data:`CHANNELS` channels in steps of :data:`STEP_S`.
+
+    Parameters
+    ----------
+    counts : uint16 ``[items, channels]``, spikes of each channel.
+    delta : uint16 ``[spikes]``, steps since the channel's spike before, or since the beginning; by item, channel
+        and time.
+    label, speaker : int64 ``[items]``.
+    """
+
+    counts: NDArray[np.uint16]
+    delta: NDArray[np.uint16]
+    label: NDArray[np.int64]
+    speaker: NDArray[np.int64]
+
+    def save(self, path: Path) -> None:
+        """In the layout of :func:`ionspike.train.speech.load`."""
+        offset = np.concatenate([[0], np.cumsum(self.counts.sum(1, dtype=np.int64))])
+        np.savez_compressed(
+            path, counts=self.counts, delta_lo=(self.delta & 255).astype(np.uint8),
+            delta_hi=(self.delta >> 8).astype(np.uint8), offset=offset, label=self.label,
+            speaker=self.speaker, tick_s=np.array(STEP_S))
+
+
+def of_recordings(recordings: list[Recording], *, seed: int, window: bool = True,
+                  progress: Callable[[int, int], None] = lambda done, total: None) -> Utterances:
+    """Each recording as the ear hears it, on all cores.
+
+    The noise of a recording depends on the seed and its name alone.
+
+    Parameters
+    ----------
+    window : see :func:`ionspike.host.cochlea.encode`.
+    progress : called with recordings done and recordings in all.
+
+    Raises
+    ------
+    InputError
+        For a recording that cannot be used.
+    """
+    counts, deltas = [], []
+    with _processes(min(len(recordings), os.cpu_count() or 1)) as each:
+        for count, delta in each(partial(_heard, seed=seed, window=window), recordings):
+            counts.append(count)
+            deltas.append(delta)
+            progress(len(counts), len(recordings))
+    return Utterances(np.stack(counts), np.concatenate(deltas),
+                      np.array([recording.label for recording in recordings], np.int64),
+                      np.array([recording.speaker for recording in recordings], np.int64))
+
+
+def _heard(recording: Recording, *, seed: int,
+           window: bool) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """Spikes of each channel, and the steps between them."""
+    drawn = np.random.default_rng([seed, crc32(recording.path.name.encode())]).integers(1 << 31)
+    raster = encode(recording.load(), seed=int(drawn), dt_s=STEP_S, window=window).raster
+    if len(raster) > _MOST_STEPS:
+        raise InputError(f"{recording.path}: {len(raster) * STEP_S:.0f} s are more than the "
+                         f"{_MOST_STEPS * STEP_S:.0f} s of an utterance")
+    channel, step = np.nonzero(raster.T)
+    delta = np.diff(step, prepend=0)
+    first = np.flatnonzero(np.diff(channel, prepend=-1))
+    delta[first] = step[first]
+    return np.bincount(channel, minlength=CHANNELS).astype(np.uint16), delta.astype(np.uint16)
+
+
+@contextmanager
+def _processes(number: int) -> Iterator[Callable[..., Iterator[tuple[NDArray[np.uint16], NDArray[np.uint16]]]]]:
+    """Something like map. Ctrl-C is for this process, which then ends the others."""
+    pool = ProcessPoolExecutor(number, multiprocessing.get_context("spawn"),
+                               initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)

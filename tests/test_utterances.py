@@ -1,0 +1,102 @@
+"""Folders of recordings as data sets to train on."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_audio import write
+
+from ionspike.host.cli import main
+from ionspike.host.errors import InputError
+from ionspike.host.heidelberg import recordings
+
+NAMES = ("lang-german_speaker-02_trial-1_digit-7", "lang-english_speaker-11_trial-30_digit-7",
+         "lang-english_speaker-02_trial-4_digit-0")
+
+
+RATE_HZ = 16_000
+
+
+def vowel(pitch_Hz):
+    t = np.arange(round(0.15 * RATE_HZ)) / RATE_HZ
+    return 0.1 * sum(np.sin(2 * np.pi * k * pitch_Hz * t) for k in (1, 2, 5, 6))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    found = tmp_path / "recordings"
+    (found / "deeper").mkdir(parents=True)
+    for k, name in enumerate(NAMES):
+        write(found / ("deeper" if k else ".") / f"{name}.wav", vowel(100 + 40 * k), RATE_HZ)
+    (found / "readme.txt").write_text("x")
+    (found / "lang-french_speaker-02_trial-1_digit-7.wav").write_text("x")
+    return found
+
+
+def test_recordings_are_named(folder, tmp_path):
+    assert [(one.label, one.language, one.speaker, one.trial, one.digit) for one in recordings(folder)] == [
+        (0, "english", 2, 4, 0), (7, "english", 11, 30, 7), (17, "german", 2, 1, 7)]
+    assert recordings(folder)[0].load().rate_Hz == RATE_HZ
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no recordings named as the Heidelberg Digits are: lang-english"):
+        recordings(tmp_path / "empty")
+    with pytest.raises(InputError, match="is no folder"):
+        recordings(tmp_path / "none")
+
+
+def encoded(folder, output, *arguments):
+    assert main(["encode", str(folder), "--output", str(output), "--json", *arguments]) == 0
+    return dict(np.load(output))
+
+
+def test_a_folder_becomes_a_data_set_that_training_reads(folder, tmp_path, capsys):
+    found = encoded(folder, tmp_path / "all.npz", "--seed", "3")
+    said = json.loads(capsys.readouterr().out)
+    assert (said["recordings"], said["speakers"]) == (3, [2, 11])
+    assert said["spikes"] == found["counts"].sum() > 100
+    pytest.importorskip("torch", reason="not installed: torch (pip install torch)")
+    from ionspike.host.cochlea import encode
+    from ionspike.train import speech
+    events = speech.load(tmp_path / "all.npz")
+    assert events.labels.tolist() == [0, 7, 17] and events.groups.tolist() == [2, 11, 2]
+    # The noise is of seed and name.
+    from zlib import crc32
+    for k, one in enumerate(recordings(folder)):
+        rng = np.random.default_rng([3, crc32(one.path.name.encode())])
+        raster = encode(one.load(), seed=int(rng.integers(1 << 31)), dt_s=5e-4).raster
+        at, channel = (each[events.offset[k]:events.offset[k + 1]] for each in (events.at, events.channel))
+        again = np.zeros_like(raster)
+        again[at, channel] = True
+        assert np.array_equal(again, raster) and len(at) == raster.sum()
+
+
+def test_a_recording_is_the_same_whatever_else_is_in_the_folder(folder, tmp_path):
+    three, again, other = (encoded(folder, tmp_path / "x.npz", *seed) for seed in ((), (), ("--seed", "2")))
+    assert all(np.array_equal(three[name], again[name]) for name in three)
+    assert not np.array_equal(three["counts"], other["counts"])
+    (folder / "deeper" / f"{NAMES[1]}.wav").unlink()
+    two = encoded(folder, tmp_path / "two.npz")
+    assert np.array_equal(two["counts"], three["counts"][[0, 2]]) and two["speaker"].tolist() == [2, 2]
+    first, last = three["offset"][1], three["offset"][2]
+    for name in ("delta_lo", "delta_hi"):
+        assert np.array_equal(two[name], np.concatenate([three[name][:first], three[name][last:]]))
+
+
+def test_what_cannot_be_used_ends_in_one_line(folder, tmp_path, capsys):
+    output = tmp_path / "x.npz"
+    (tmp_path / "empty").mkdir()
+    for arguments, message in (
+            ([folder, "--channels", "70"], "--channels is for one recording; of a folder, spikes are those"),
+            ([folder, "--tick", "1e-3"], "--tick is for one recording"),
+            ([folder, "--picture", str(tmp_path / "x.png")], "--picture is for one recording"),
+            ([folder, "--seed", "-1"], "seed must be an integer from 0 up, not -1"),
+            ([tmp_path / "empty"], "holds no recordings named as the Heidelberg Digits are")):
+        assert main(["encode", *map(str, arguments), "--output", str(output)]) == 2
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
+    # One recording that is none, found by a process of its own.
+    Path(folder / "deeper" / f"{NAMES[1]}.wav").write_bytes(b"RIFF")
+    assert main(["encode", str(folder), "--output", str(output)]) == 2
+    error = capsys.readouterr().err
+    assert f"{NAMES[1]}.wav" in error and "Traceback" not in error and not output.exists()
