@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from ionspike.host.shd import STEP_S
 __all__ = ["Utterances", "of_recordings"]
 
 _MOST_STEPS = 1 << 16
+_Heard = tuple[NDArray[np.uint16], NDArray[np.uint16], int, int]
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,16 @@ class Utterances:
     delta : uint16 ``[spikes]``, steps since the channel's spike before, or since the beginning; by item, channel
         and time.
     label, speaker : int64 ``[items]``.
+    merged : spikes that fell on another of their step and channel.
+    clipped : samples.
     """
 
     counts: NDArray[np.uint16]
     delta: NDArray[np.uint16]
     label: NDArray[np.int64]
     speaker: NDArray[np.int64]
+    merged: int
+    clipped: int
 
     def save(self, path: Path) -> None:
         """In the layout of :func:`ionspike.train.speech.load`."""
@@ -64,24 +70,26 @@ def of_recordings(recordings: list[Recording], *, seed: int, window: bool = True
     Raises
     ------
     InputError
-        For a recording that cannot be used.
+        For a recording that cannot be used, and where a process that hears them is ended from outside.
     """
-    counts, deltas = [], []
+    counts, deltas, merged, clipped = [], [], 0, 0
     with _processes(min(len(recordings), os.cpu_count() or 1)) as each:
-        for count, delta in each(partial(_heard, seed=seed, window=window), recordings):
+        for count, delta, fell, cut in each(partial(_heard, seed=seed, window=window), recordings):
             counts.append(count)
             deltas.append(delta)
+            merged, clipped = merged + fell, clipped + cut
             progress(len(counts), len(recordings))
     return Utterances(np.stack(counts), np.concatenate(deltas),
                       np.array([recording.label for recording in recordings], np.int64),
-                      np.array([recording.speaker for recording in recordings], np.int64))
+                      np.array([recording.speaker for recording in recordings], np.int64), merged, clipped)
 
 
-def _heard(recording: Recording, *, seed: int,
-           window: bool) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """Spikes of each channel, and the steps between them."""
+def _heard(recording: Recording, *, seed: int, window: bool) -> _Heard:
+    """Spikes of each channel, the steps between them, and how many were merged; clipped samples."""
     drawn = np.random.default_rng([seed, crc32(recording.path.name.encode())]).integers(1 << 31)
-    raster = encode(recording.load(), seed=int(drawn), dt_s=STEP_S, window=window).raster
+    audio = recording.load()
+    spikes = encode(audio, seed=int(drawn), dt_s=STEP_S, window=window)
+    raster = spikes.raster
     if len(raster) > _MOST_STEPS:
         raise InputError(f"{recording.path}: {len(raster) * STEP_S:.0f} s are more than the "
                          f"{_MOST_STEPS * STEP_S:.0f} s of an utterance")
@@ -89,15 +97,19 @@ def _heard(recording: Recording, *, seed: int,
     delta = np.diff(step, prepend=0)
     first = np.flatnonzero(np.diff(channel, prepend=-1))
     delta[first] = step[first]
-    return np.bincount(channel, minlength=CHANNELS).astype(np.uint16), delta.astype(np.uint16)
+    return (np.bincount(channel, minlength=CHANNELS).astype(np.uint16), delta.astype(np.uint16), spikes.merged,
+            audio.clipped)
 
 
 @contextmanager
-def _processes(number: int) -> Iterator[Callable[..., Iterator[tuple[NDArray[np.uint16], NDArray[np.uint16]]]]]:
+def _processes(number: int) -> Iterator[Callable[..., Iterator[_Heard]]]:
     """Something like map. Ctrl-C is for this process, which then ends the others."""
     pool = ProcessPoolExecutor(number, multiprocessing.get_context("spawn"),
                                initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
     try:
         yield pool.map
+    except BrokenProcessPool:
+        raise InputError("a process that encodes recordings was ended from outside, perhaps for its memory; "
+                         "nothing was written") from None
     finally:
         pool.shutdown(cancel_futures=True)

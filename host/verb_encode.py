@@ -87,11 +87,14 @@ def _encode_all(arguments: argparse.Namespace, output: Path) -> int:
                                         progress=bar)
     made.save(output)
     speakers = sorted({recording.speaker for recording in recordings})
-    facts = {"folder": arguments.sound, "recordings": len(recordings), "speakers": speakers, "channels": CHANNELS, "step_s": utterances.STEP_S,
-             "spikes": len(made.delta), "seed": arguments.seed, "window": not arguments.no_window,
+    facts = {"folder": arguments.sound, "recordings": len(recordings), "speakers": speakers,
+             "channels": CHANNELS, "step_s": utterances.STEP_S, "spikes": len(made.delta), "merged": made.merged,
+             "clipped": made.clipped, "seed": arguments.seed, "window": not arguments.no_window,
              "output": str(output)}
     emit(facts, table([
         ("folder", f"{arguments.sound}: {len(recordings):,} recordings of speakers {', '.join(map(str, speakers))}"),
-        ("spikes", f"{len(made.delta):,} of {CHANNELS} channels in steps of {utterances.STEP_S:g} s"),
+        ("clipped", f"{made.clipped:,} samples"),
+        ("spikes", f"{len(made.delta):,} of {CHANNELS} channels in steps of {utterances.STEP_S:g} s, "
+                   f"{made.merged:,} merged"),
         ("seed", arguments.seed), ("written to", output)]), arguments.json)
     return 0

@@ -1,6 +1,7 @@
 """Folders of recordings as data sets to train on."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -62,13 +63,33 @@ def test_a_folder_becomes_a_data_set_that_training_reads(folder, tmp_path, capsy
     assert events.labels.tolist() == [0, 7, 17] and events.groups.tolist() == [2, 11, 2]
     # The noise is of seed and name.
     from zlib import crc32
+    merged = 0
     for k, one in enumerate(recordings(folder)):
         rng = np.random.default_rng([3, crc32(one.path.name.encode())])
-        raster = encode(one.load(), seed=int(rng.integers(1 << 31)), dt_s=5e-4).raster
+        spikes = encode(one.load(), seed=int(rng.integers(1 << 31)), dt_s=5e-4)
+        raster, merged = spikes.raster, merged + spikes.merged
         at, channel = (each[events.offset[k]:events.offset[k + 1]] for each in (events.at, events.channel))
         again = np.zeros_like(raster)
         again[at, channel] = True
         assert np.array_equal(again, raster) and len(at) == raster.sum()
+    assert (said["merged"], said["clipped"]) == (merged, 0)
+
+
+def test_clipped_samples_are_counted_and_a_process_that_ends_is_said(folder, tmp_path, capsys, monkeypatch):
+    cut = vowel(140)
+    cut[500:503] = 1.0
+    write(folder / "deeper" / f"{NAMES[1]}.wav", cut, RATE_HZ)
+    encoded(folder, tmp_path / "x.npz")
+    assert json.loads(capsys.readouterr().out)["clipped"] == recordings(folder)[1].load().clipped > 0
+    monkeypatch.setattr("ionspike.host.utterances.partial", lambda *_, **__: end)
+    assert main(["encode", str(folder), "--output", str(tmp_path / "y.npz")]) == 2
+    error = capsys.readouterr().err
+    assert "a process that encodes recordings was ended from outside" in error and error.count("\n") == 1
+    assert not (tmp_path / "y.npz").exists()
+
+
+def end(recording):
+    os._exit(1)
 
 
 def test_a_recording_is_the_same_whatever_else_is_in_the_folder(folder, tmp_path):
