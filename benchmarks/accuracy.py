@@ -75,6 +75,8 @@ def measure(data, variant, seed, epochs):
 def of(network):
     """What a network that was trained has found, and what it costs."""
     said = network.metadata
+    if said["held_out"] is None:
+        raise SystemExit(f"{said['title']}: learnt from all items, so none can measure it")
     settings, accuracy = Settings(**said["settings"]), said["accuracy"]["validation"]
     for data, variant in product(PRESETS, VARIANTS):
         if settings == PRESETS[data].changed(words(data, variant)) and (

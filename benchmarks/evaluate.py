@@ -59,6 +59,8 @@ def main():
     inputs = net.inputs - net.metadata.get("bias", 0)
     labels = None
     if options.held_out:
+        if net.metadata["held_out"] is None:
+            parser.error(f"{options.network} learnt from all items, so none is held out")
         events = sources.load(options.held_out)[0]
         chosen = events.split(tuple(net.metadata["held_out"]))[1][:options.items]
         raster, labels = events.views(chosen, Frame.of(net)), events.labels[chosen]

@@ -29,6 +29,8 @@ def main():
     network = load_network(options.network)
     held_out = network.metadata["held_out"] if options.speakers is None else \
         None if options.speakers == "all" else [int(word) for word in options.speakers.split(",")]
+    if held_out is None and options.speakers is None:
+        parser.error("the network learnt from all speakers; --speakers says whose recordings to take")
     chosen = [each for each in recordings(options.folder)
               if held_out is None or each.speaker in held_out][:options.most]
     if not chosen:

@@ -32,7 +32,8 @@ def add(verbs: Any) -> None:
     parser.add_argument("--output", metavar="FILE.ion", help="where the network goes; without it, "
                         "named after the data")
     parser.add_argument("--hold-out", metavar="G,G,...", help="groups, such as speakers, for "
-                        "validation; without it, two speakers of speech, a fifth of other items")
+                        "validation, or none, to learn from all items and measure nothing; without it, two "
+                        "speakers of speech, a fifth of other items")
     parser.add_argument("--also", metavar="FILE", help="more utterances to learn speech from, such as your own "
                         "from `ionspike encode FOLDER`; those of speakers that are held out are left out")
     parser.add_argument("--without", metavar="PROPERTY", default="", help="leave out integration "
@@ -75,6 +76,7 @@ def _train(arguments: argparse.Namespace) -> int:
     torch.set_num_threads(1)    # sums keep their order, whatever the machine
     events, held_out = sources.load(arguments.data, arguments.file, arguments.hold_out)
     chosen, validation = events.split(held_out)
+    listed = None if held_out is None else list(held_out)
     beside = 0
     if arguments.also is not None:
         events, more = events.joined(sources.load("speech", arguments.also)[0], held_out)
@@ -87,39 +89,43 @@ def _train(arguments: argparse.Namespace) -> int:
     begun = time.monotonic()
     with Bar("training", "batches") as bar:
         def said(epoch: int, loss: float) -> None:
-            note(f"epoch {epoch} of {arguments.epochs}: loss {loss:.3f}, held out "
-                 f"{accuracy(training, validation):.1%} (float)")
+            note(f"epoch {epoch} of {arguments.epochs}: loss {loss:.3f}"
+                 + (f", held out {accuracy(training, validation):.1%} (float)" if len(validation) else ""))
 
         losses = train(training, chosen, arguments.epochs, progress=bar, said=said, keep=keep,
                        resume=arguments.resume)
     train_s = time.monotonic() - begun
 
     from ionspike.train.evaluate import read, shape_for
-    floating = accuracy(training, validation)
-    teacher = teacher_accuracy(training, validation) if training.teacher is not None else None
+    floating, teacher = None, None
+    if len(validation):
+        floating = accuracy(training, validation)
+        teacher = None if training.teacher is None else teacher_accuracy(training, validation)
     network = training.made({
         "title": events.name, "data": events.digest, "licence": events.licence,
-        "seed": arguments.seed, "epochs": arguments.epochs, "held_out": list(held_out),
+        "seed": arguments.seed, "epochs": arguments.epochs, "held_out": listed,
         **({"beside": beside} if beside else {}), "settings": settings.to_json(), "frame": vars(settings.frame),
         "versions": {name: version(name) for name in ("torch", "numpy")}})
     if arguments.data == "digits" and settings.ticks == presets.DIGITS.ticks:
         from ionspike.train.digit_images import ENCODER
         network.metadata["encoder"] = ENCODER
     shape = shape_for(network)
-    raster, labels = events.views(validation, settings.frame), events.labels[validation]
-    # Labels are the classes' names, in their order.
-    exact = [float(np.mean(read(network, raster, seed, shape) == labels)) for seed in _SEEDS]
-    network.metadata["accuracy"] = {"validation": {
-        "items": len(validation), "float": round(floating, 6), "lfsr_seeds": list(_SEEDS),
-        "bit_exact": [round(a, 6) for a in exact],
-        **({} if teacher is None else {"teacher": round(teacher, 6)})}}
+    exact = []
+    if floating is not None:
+        raster, labels = events.views(validation, settings.frame), events.labels[validation]
+        # Labels are the classes' names, in their order.
+        exact = [float(np.mean(read(network, raster, seed, shape) == labels)) for seed in _SEEDS]
+        network.metadata["accuracy"] = {"validation": {
+            "items": len(validation), "float": round(floating, 6), "lfsr_seeds": list(_SEEDS),
+            "bit_exact": [round(a, 6) for a in exact],
+            **({} if teacher is None else {"teacher": round(teacher, 6)})}}
     network.save(output)
     if keep.exists():
         os.remove(keep)
     facts = {
         "output": str(output), "data": events.name, "data_digest": events.digest,
         "items": {"training": len(chosen), "validation": len(validation)}, "beside": beside, "late_events": late,
-        "held_out": list(held_out), "classes": len(events.classes), "inputs": network.inputs,
+        "held_out": listed, "classes": len(events.classes), "inputs": network.inputs,
         "neurons": network.neurons, "synapses": network.synapses, "settings": settings.to_json(),
         "core": {"neurons": shape.neurons, "inputs": shape.inputs,
                  "weights": shape.words * shape.lanes},
@@ -138,10 +144,10 @@ def _train(arguments: argparse.Namespace) -> int:
                     f"{arguments.seed}, loss {losses[0]:.3f} to {losses[-1]:.3f}"),
         *([] if teacher is None else [("teacher", f"{teacher:.2%} of what was held out, {settings.teacher} epochs; "
                                        f"thrown away")]),
-        ("float model", f"{floating:.2%} of what was held out; chance is "
-                        f"{1 / len(events.classes):.1%}"),
-        ("bit-exact", ", ".join(f"{a:.2%}" for a in exact)
-         + f" (seeds {', '.join(map(str, _SEEDS))}), mean {np.mean(exact):.2%}"),
+        *([("measured", "nothing: all items were learnt from")] if floating is None else [
+            ("float model", f"{floating:.2%} of what was held out; chance is {1 / len(events.classes):.1%}"),
+            ("bit-exact", ", ".join(f"{a:.2%}" for a in exact)
+             + f" (seeds {', '.join(map(str, _SEEDS))}), mean {np.mean(exact):.2%}")]),
         ("core", f"{shape.neurons} neurons, {shape.inputs} inputs, "
                  f"{shape.words * shape.lanes:,} weights of 8 bits or twice as many of 4"),
         ("written to", output)]), arguments.json)

@@ -127,6 +127,8 @@ def test_split_holds_out_whole_groups_or_a_fifth_of_each_class():
     plain = Events.of_raster("plain", *rasters()[:1], 1e-3, rasters()[1], ("a", "b", "c"))
     training, held_out = plain.split(())
     assert np.bincount(plain.labels[held_out]).tolist() == [10, 10, 10] and len(training) == 114
+    training, held_out = events().split(None)
+    assert training.tolist() == list(range(144)) and len(held_out) == 0
 
 
 def write_speech(path, items=6, last=2600, **changes):
@@ -471,6 +473,21 @@ def test_train_verb_writes_a_network_that_runs(tmp_path, capsys, monkeypatch):
     assert Path("again.ion").read_bytes() == Path("thirds.ion").read_bytes()
 
 
+def test_train_verb_learns_from_all_items_and_then_measures_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file_of_thirds("thirds.npz")
+    every = [*SMALL, "--epochs", "2", "--seed", "1", "--hold-out", "none", "--set", "teacher=1"]
+    assert run("thirds.npz", *every, "--json") == 0
+    told, network = json.loads(capsys.readouterr().out), Network.load("thirds.ion")
+    assert told["items"] == {"training": 144, "validation": 0} and network.metadata["held_out"] is None
+    assert (told["held_out"], told["float"], told["teacher"], told["bit_exact"]) == (None, None, None, [])
+    assert "accuracy" not in network.metadata
+    assert run("thirds.npz", *every, "--force") == 0
+    captured = capsys.readouterr()
+    assert "nothing: all items were learnt from" in captured.out and "144 items to train on, 0 held out" in captured.out
+    assert "epoch 2 of 2: loss" in captured.err and "held out" not in captured.err
+
+
 def test_train_verb_says_how_good_the_teacher_was(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     file_of_thirds("thirds.npz")
@@ -530,6 +547,9 @@ def test_speech_is_learnt_from_other_utterances_beside_but_not_of_speakers_held_
         assert run(*arguments, "--output", "x.ion") == cli.USAGE
         error = capsys.readouterr().err
         assert error.startswith(f"ionspike: {message}") and error.count("\n") == 1, error
+    joined, more = one.joined(replace(two, groups=None), None)
+    assert more.tolist() == list(range(60, 120)) and joined.groups is None
+    assert set(one.joined(two, None)[0].groups) == {1, 3, 4, 9}
     for other in (replace(two, groups=None), replace(two, step_s=1e-3), replace(two, channels=70)):
         with pytest.raises(InputError, match="what is learnt from beside could be of|cannot be learnt beside"):
             one.joined(other, (1,))

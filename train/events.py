@@ -68,14 +68,16 @@ class Events:
                 sha.update(array.tobytes())
         return sha.hexdigest()
 
-    def split(self, held_out: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def split(self, held_out: tuple[int, ...] | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Indices for training and for validation.
 
         Parameters
         ----------
         held_out : groups for validation. Without any, a fifth of each class, chosen by a hash of
-            the item's number, which is the same on every machine.
+            the item's number, which is the same on every machine. None, for learning from all: nothing.
         """
+        if held_out is None:
+            return np.arange(len(self)), np.arange(0)
         if held_out:
             if self.groups is None:
                 raise InputError(f"{self.name} has no groups, so none can be held out")
@@ -95,9 +97,9 @@ class Events:
                              f"{len(validation)} held out; both are needed")
         return training, validation
 
-    def joined(self, other: "Events", held_out: tuple[int, ...]) -> tuple["Events", NDArray[np.int64]]:
+    def joined(self, other: "Events", held_out: tuple[int, ...] | None) -> tuple["Events", NDArray[np.int64]]:
         """All items of both, and the indices of those of the other that may be learnt from beside: whose group
-        is not held out.
+        is not held out; with None, all.
 
         Raises
         ------
@@ -108,17 +110,20 @@ class Events:
             raise InputError(f"{len(other)} utterances of {other.channels} channels and {len(other.classes)} classes in steps "
                              f"of {other.step_s:g} s cannot be learnt beside {self.channels} channels and "
                              f"{len(self.classes)} classes in steps of {self.step_s:g} s")
-        if self.groups is None or other.groups is None or not held_out:
-            raise InputError("what is learnt from beside could be of speakers that are not to be: both files "
-                             "have to name the speakers, and some of them have to be held out")
-        more = len(self) + np.flatnonzero(~np.isin(other.groups, held_out))
+        groups = None if self.groups is None or other.groups is None else np.concatenate([self.groups, other.groups])
+        more = np.arange(len(self), len(self) + len(other))
+        if held_out is not None:
+            if groups is None or not held_out:
+                raise InputError("what is learnt from beside could be of speakers that are not to be: both files "
+                                 "have to name the speakers, and some of them have to be held out")
+            more = more[~np.isin(groups[more], held_out)]
         if not len(more):
             raise InputError(f"all {len(other)} utterances beside are of groups that are held out")
         return replace(
             self, at=np.concatenate([self.at, other.at]), channel=np.concatenate([self.channel, other.channel]),
             offset=np.concatenate([self.offset, other.offset[1:] + self.offset[-1]]),
             labels=np.concatenate([self.labels, other.labels]),
-            groups=np.concatenate([self.groups, other.groups])), more
+            groups=groups), more
 
     def inputs(self, frame: Frame) -> int:
         return frame.inputs(self.channels)
