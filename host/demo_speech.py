@@ -17,6 +17,7 @@ from ionspike.host.network import Network
 from ionspike.host.result import Result
 from ionspike.host.shd import STEP_S
 from ionspike.host.spikes import Spikes
+from ionspike.host.word import cut
 
 __all__ = ["Heard", "Sounding", "encoded", "load_network", "run", "spoken"]
 
@@ -31,6 +32,8 @@ class Sounding:
 
     Parameters
     ----------
+    audio : the word, with what surrounds it.
+    start_s : where it begins in the recording.
     spikes : of the cochlea's channels, in steps of half a millisecond.
     inputs : of the network, in its ticks, a bias among them: of each view of the frame.
     frame : how the one became the other.
@@ -40,6 +43,7 @@ class Sounding:
     """
 
     audio: Audio
+    start_s: float
     spikes: Spikes
     inputs: tuple[Spikes, ...]
     frame: Frame
@@ -107,7 +111,8 @@ def load_network(path: str | None) -> Network:
 
 
 def encoded(audio: Audio, network: Network, *, seed: int) -> Sounding:
-    """A recording as the events that such a network was trained on, and as its inputs.
+    """The :func:`~ionspike.host.word.cut` word of a recording as the events that such a network was trained on, and
+    as its inputs.
 
     Raises
     ------
@@ -120,13 +125,14 @@ def encoded(audio: Audio, network: Network, *, seed: int) -> Sounding:
     # Refused before the work: a raster of nothing has the same inputs.
     nothing = frame.rasters(np.zeros(0), np.zeros(0), CHANNELS)[0, 0]
     bias = with_bias(network, nothing).shape[1] - nothing.shape[1]
-    spikes = encode(audio, seed=seed, dt_s=STEP_S)
+    word, start_s = cut(audio)
+    spikes = encode(word, seed=seed, dt_s=STEP_S)
     step, channel = spikes.events()
     tick = step * (spikes.dt_s / frame.bin_s)
     inputs = tuple(Spikes(raster, network.dt_s)
                    for raster in with_bias(network, frame.rasters(tick, channel, CHANNELS)[:, 0]))
     view, pace = frame.heard[0]
-    return Sounding(audio, spikes, inputs, frame, bias, frame.left_out(tick / pace, channel + view, CHANNELS))
+    return Sounding(word, start_s, spikes, inputs, frame, bias, frame.left_out(tick / pace, channel + view, CHANNELS))
 
 
 def run(board: Board, network: Network, sounding: Sounding, *, seed: int) -> Heard:

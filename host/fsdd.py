@@ -22,6 +22,11 @@ class Recording:
     number: int
 
     @property
+    def label(self) -> int:
+        """As of the Heidelberg data sets: English digits are the classes 0 to 9."""
+        return self.digit
+
+    @property
     def is_test(self) -> bool:
         return self.number < _FIRST_OF_TRAINING
 

@@ -26,6 +26,7 @@ def draw(path: Path, sounding: Sounding, heard: Heard, title: str) -> None:
     sound.plot(np.arange(len(audio.samples)) / audio.rate_Hz, audio.samples, color="0.0",
                linewidth=0.4)
     sound.set_ylabel("sound\n(of full scale)")
+    later = f" from {sounding.start_s:.3f} s on" if sounding.start_s else ""
     tick, index = first_view.events()
     width = first_view.width - sounding.bias
     sounds = index < width
@@ -49,7 +50,7 @@ def draw(path: Path, sounding: Sounding, heard: Heard, title: str) -> None:
     hidden.scatter(tick * frame.bin_s, index, s=4, marker="|", color="0.0")
     hidden.set_ylabel(("neuron" if votes else "hidden neuron") + which)
     hidden.set_ylim(-1, max(1, len(among)))
-    hidden.set_xlabel(f"time of the sound (s); the device takes {1e3 * result.spikes.dt_s:g} ms for "
+    hidden.set_xlabel(f"time of the sound{later} (s); the device takes {1e3 * result.spikes.dt_s:g} ms for "
                       f"{1e3 * frame.bin_s:g} ms of it")
     hidden.set_xlim(0, frame.ticks * frame.bin_s)
 

@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -15,14 +15,17 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from ionspike.host import fsdd, heidelberg
 from ionspike.host.cochlea import CHANNELS, encode
 from ionspike.host.errors import InputError
-from ionspike.host.heidelberg import Recording
 from ionspike.host.shd import STEP_S
 
-__all__ = ["Utterances", "of_recordings"]
+__all__ = ["Recording", "Utterances", "of_recordings", "recordings", "speakers"]
 
 _MOST_STEPS = 1 << 16
+#: Number of the first speaker who has a name and no number; the Heidelberg Digits' have less.
+_FIRST_NAMED = 100
+Recording = heidelberg.Recording | fsdd.Recording
 _Heard = tuple[NDArray[np.uint16], NDArray[np.uint16], int, int]
 
 
@@ -56,7 +59,33 @@ class Utterances:
             speaker=self.speaker, tick_s=np.array(STEP_S))
 
 
-def of_recordings(recordings: list[Recording], *, seed: int, window: bool = True,
+def recordings(folder: str | Path) -> Sequence[Recording]:
+    """The Heidelberg Digits of a folder, or else the Free Spoken ones.
+
+    Raises
+    ------
+    InputError
+        For a folder without a file named so.
+    """
+    for kind in (heidelberg, fsdd):
+        try:
+            return kind.recordings(folder)
+        except InputError:
+            continue
+    raise InputError(f"{folder}: holds no recordings named as the Heidelberg Digits are, "
+                     f"lang-english_speaker-01_trial-5_digit-3.flac, or as the Free Spoken ones, 3_jackson_5.wav")
+
+
+def speakers(recordings: Sequence[Recording]) -> dict[int | str, int]:
+    """The number of each speaker: their own, or of those who have names 100 for the first in the alphabet,
+    101 for the next."""
+    each = {recording.speaker for recording in recordings}
+    names = sorted(speaker for speaker in each if isinstance(speaker, str))
+    return {**{number: number for number in sorted(speaker for speaker in each if isinstance(speaker, int))},
+            **{name: _FIRST_NAMED + k for k, name in enumerate(names)}}
+
+
+def of_recordings(recordings: Sequence[Recording], *, seed: int, window: bool = True,
                   progress: Callable[[int, int], None] = lambda done, total: None) -> Utterances:
     """Each recording as the ear hears it, on all cores.
 
@@ -73,6 +102,7 @@ def of_recordings(recordings: list[Recording], *, seed: int, window: bool = True
         For a recording that cannot be used, and where a process that hears them is ended from outside.
     """
     counts, deltas, merged, clipped = [], [], 0, 0
+    number = speakers(recordings)
     with _processes(min(len(recordings), os.cpu_count() or 1)) as each:
         for count, delta, fell, cut in each(partial(_heard, seed=seed, window=window), recordings):
             counts.append(count)
@@ -81,7 +111,7 @@ def of_recordings(recordings: list[Recording], *, seed: int, window: bool = True
             progress(len(counts), len(recordings))
     return Utterances(np.stack(counts), np.concatenate(deltas),
                       np.array([recording.label for recording in recordings], np.int64),
-                      np.array([recording.speaker for recording in recordings], np.int64), merged, clipped)
+                      np.array([number[recording.speaker] for recording in recordings], np.int64), merged, clipped)
 
 
 def _heard(recording: Recording, *, seed: int, window: bool) -> _Heard:

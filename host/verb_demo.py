@@ -117,7 +117,9 @@ def _speech(arguments: argparse.Namespace, picture: Path) -> int:
     if sound.clipped:
         note(f"warning: {sound.clipped:,} samples are clipped")
     sounding = demo_speech.encoded(sound, network, seed=arguments.seed)
-    frame, spikes = sounding.frame, sounding.spikes
+    frame, spikes, word = sounding.frame, sounding.spikes, sounding.audio
+    end_s = sounding.start_s + word.seconds
+    whole = len(word.samples) == len(sound.samples)
     if late := sounding.left_out["after"]:
         note(f"{late:,} of {spikes.count:,} spikes come after the {frame.ticks * frame.bin_s:g} s that "
              f"the network hears, and are left out")
@@ -147,7 +149,7 @@ def _speech(arguments: argparse.Namespace, picture: Path) -> int:
         "network": {"inputs": network.inputs, "bias": sounding.bias, "neurons": network.neurons,
                     "synapses": network.synapses, "metadata": network.metadata},
         "sound": arguments.sound, "rate_Hz": sound.rate_Hz, "seconds": sound.seconds,
-        "clipped": sound.clipped, "cochlea_spikes": spikes.count, "merged": spikes.merged,
+        "word_s": [sounding.start_s, end_s], "clipped": sound.clipped, "cochlea_spikes": spikes.count, "merged": spikes.merged,
         "left_out": sounding.left_out, "views": list(frame.views),
         "paces": list(frame.paces),
         "input_spikes": [view.count for view in sounding.inputs],
@@ -166,6 +168,7 @@ def _speech(arguments: argparse.Namespace, picture: Path) -> int:
         ("network", f"{network.inputs} inputs, {network.neurons} memristor neurons, "
                     f"{network.synapses:,} synapses"),
         ("sound", f"{arguments.sound}: {sound.seconds:.3f} s at {sound.rate_Hz:,} Hz"),
+        ("word", "all of it" if whole else f"{sounding.start_s:.3f} to {end_s:.3f} s of it"),
         ("spikes", f"{spikes.count:,} of {spikes.width} channels; {late:,} too late, "
                    f"{sounding.left_out['input']:,} on channels without an input"),
         *([("heard", f"{len(frame.views)} times, moved up by {', '.join(map(str, frame.views))} channels"

@@ -20,7 +20,7 @@ def add(verbs: Any) -> None:
                   "basilar membrane, hair cells, bushy cells; docs/audio.md.")
     parser.add_argument("sound", metavar="FILE.wav|FOLDER", help="one channel of 16 bits, 8 to 192 kHz; "
                         "FLAC and others need pip install 'ionspike[audio]'. Of a folder, all recordings "
-                        "named as the Heidelberg Digits are: a data set to train on")
+                        "named as the Heidelberg or the Free Spoken Digits are: a data set to train on")
     parser.add_argument("--output", required=True, metavar="FILE.npz",
                         help="where the spikes go, for `ionspike run --input`")
     parser.add_argument("--channels", type=count, metavar="N",
@@ -74,25 +74,27 @@ def _encode(arguments: argparse.Namespace) -> int:
 
 
 def _encode_all(arguments: argparse.Namespace, output: Path) -> int:
-    from ionspike.host import heidelberg, utterances
+    from ionspike.host import utterances
     for name in ("channels", "tick", "picture"):
         if getattr(arguments, name) is not None:
             raise InputError(f"--{name} is for one recording; of a folder, spikes are those of the "
                              f"Heidelberg data sets, {CHANNELS} channels in steps of {utterances.STEP_S * 1e3:g} ms")
     if arguments.seed < 0:
         raise InputError(f"seed must be an integer from 0 up, not {arguments.seed}")
-    recordings = heidelberg.recordings(arguments.sound)
+    recordings = utterances.recordings(arguments.sound)
     with Bar("encoding", "recordings") as bar:
         made = utterances.of_recordings(recordings, seed=arguments.seed, window=not arguments.no_window,
                                         progress=bar)
     made.save(output)
-    speakers = sorted({recording.speaker for recording in recordings})
-    facts = {"folder": arguments.sound, "recordings": len(recordings), "speakers": speakers,
+    number = utterances.speakers(recordings)
+    speakers = [str(k) if name == k else f"{k} ({name})" for name, k in number.items()]
+    facts = {"folder": arguments.sound, "recordings": len(recordings),
+             "speakers": list(number.values()), "names": {name: k for name, k in number.items() if name != k},
              "channels": CHANNELS, "step_s": utterances.STEP_S, "spikes": len(made.delta), "merged": made.merged,
              "clipped": made.clipped, "seed": arguments.seed, "window": not arguments.no_window,
              "output": str(output)}
     emit(facts, table([
-        ("folder", f"{arguments.sound}: {len(recordings):,} recordings of speakers {', '.join(map(str, speakers))}"),
+        ("folder", f"{arguments.sound}: {len(recordings):,} recordings of speakers {', '.join(speakers)}"),
         ("clipped", f"{made.clipped:,} samples"),
         ("spikes", f"{len(made.delta):,} of {CHANNELS} channels in steps of {utterances.STEP_S:g} s, "
                    f"{made.merged:,} merged"),

@@ -55,7 +55,7 @@ def test_a_recording_goes_in_and_a_digit_comes_out_without_torch(folder, capsys,
     monkeypatch.setitem(sys.modules, "torch", None)
     assert main(GOLDEN) == 0
     said = capsys.readouterr().out
-    for part in ("golden model, not hardware", "21 inputs, 36 memristor neurons", "0.200 s at 48,000 Hz",
+    for part in ("golden model, not hardware", "21 inputs, 36 memristor neurons", "0.200 s at 48,000 Hz", "all of it",
                  "of 700 channels", "read as ", "equal: every spike", "seed", "a.png"):
         assert part in said
     assert Path("a.png").read_bytes().startswith(b"\x89PNG")
@@ -71,6 +71,17 @@ def test_a_recording_goes_in_and_a_digit_comes_out_without_torch(folder, capsys,
     assert main([*GOLDEN, "--json"]) == 0       # equal seeds, equal spikes
     again = json.loads(capsys.readouterr().out)
     assert again["scores"] == facts["scores"] and again["image_digest"] == facts["image_digest"]
+
+
+def test_a_word_is_heard_wherever_it_is_in_the_recording(folder, capsys):
+    quiet = np.zeros(48_000)
+    write("late.wav", np.concatenate([quiet, SOUND, quiet, quiet]))
+    assert main([*GOLDEN[:2], "late.wav", *GOLDEN[3:], "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["word_s"] == pytest.approx([0.9, 1.55], abs=0.03) and facts["seconds"] == pytest.approx(3.2)
+    assert facts["left_out"]["input"] == 0 < facts["input_spikes"][0]
+    assert main([*GOLDEN[:2], "late.wav", *GOLDEN[3:]]) == 0
+    assert " s of it\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("bias", [0, 1])

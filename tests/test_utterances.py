@@ -75,6 +75,20 @@ def test_a_folder_becomes_a_data_set_that_training_reads(folder, tmp_path, capsy
     assert (said["merged"], said["clipped"]) == (merged, 0)
 
 
+def test_free_spoken_digits_have_numbers_for_names(tmp_path, capsys):
+    for name in ("7_theo_0", "0_jackson_12", "7_jackson_3"):
+        write(tmp_path / f"{name}.wav", vowel(120), RATE_HZ)
+    found = encoded(tmp_path, tmp_path / "x.npz")
+    said = json.loads(capsys.readouterr().out)
+    assert (said["speakers"], said["names"]) == ([100, 101], {"jackson": 100, "theo": 101})
+    assert (found["label"].tolist(), found["speaker"].tolist()) == ([0, 7, 7], [100, 100, 101])
+    assert main(["encode", str(tmp_path), "--output", str(tmp_path / "x.npz")]) == 0
+    assert "3 recordings of speakers 100 (jackson), 101 (theo)" in capsys.readouterr().out
+    # Where both kinds are, those that have numbers are taken.
+    write(tmp_path / f"{NAMES[0]}.wav", vowel(120), RATE_HZ)
+    assert encoded(tmp_path, tmp_path / "x.npz")["speaker"].tolist() == [2]
+
+
 def test_clipped_samples_are_counted_and_a_process_that_ends_is_said(folder, tmp_path, capsys, monkeypatch):
     cut = vowel(140)
     cut[500:503] = 1.0
@@ -112,7 +126,8 @@ def test_what_cannot_be_used_ends_in_one_line(folder, tmp_path, capsys):
             ([folder, "--tick", "1e-3"], "--tick is for one recording"),
             ([folder, "--picture", str(tmp_path / "x.png")], "--picture is for one recording"),
             ([folder, "--seed", "-1"], "seed must be an integer from 0 up, not -1"),
-            ([tmp_path / "empty"], "holds no recordings named as the Heidelberg Digits are")):
+            ([tmp_path / "empty"], "holds no recordings named as the Heidelberg Digits are, "
+             "lang-english_speaker-01_trial-5_digit-3.flac, or as the Free Spoken ones, 3_jackson_5.wav")):
         assert main(["encode", *map(str, arguments), "--output", str(output)]) == 2
         error = capsys.readouterr().err
         assert message in error and error.count("\n") == 1
