@@ -41,7 +41,8 @@ def draw(path: Path, sounding: Sounding, heard: Heard, title: str) -> None:
             inputs.axhline(first - 0.5, color="0.0", linewidth=0.8, linestyle=":")
         if len(frame.levels) > 1:
             inputs.text(0.99, 1 - (first / width + 0.03), f"{level} or more spikes",
-                        transform=inputs.transAxes, ha="right", va="top", fontsize=8)
+                        transform=inputs.transAxes, ha="right", va="top", fontsize=8,
+                        bbox={"facecolor": "1.0", "edgecolor": "none", "pad": 1})
 
     among = np.arange(result.spikes.width)
     if not votes:
@@ -60,7 +61,7 @@ def draw(path: Path, sounding: Sounding, heard: Heard, title: str) -> None:
              linewidth=0.6)
     for k, score in enumerate(heard.scores):
         axes.annotate(f"{score:,}", (k, score), (0, 2 if score >= 0 else -2), textcoords="offset points",
-                      ha="center", va="bottom" if score >= 0 else "top", fontsize=7)
+                      ha="center", va="bottom" if score >= 0 else "top", fontsize=6)
     axes.margins(y=0.15)
     if votes:
         axes.axhline(0, color="0.0", linewidth=0.6)
