@@ -40,9 +40,8 @@ def draw(path: Path, sounding: Sounding, heard: Heard, title: str) -> None:
         if k:
             inputs.axhline(first - 0.5, color="0.0", linewidth=0.8, linestyle=":")
         if len(frame.levels) > 1:
-            inputs.text(0.99, 1 - (first / width + 0.03), f"{level} or more spikes",
-                        transform=inputs.transAxes, ha="right", va="top", fontsize=8,
-                        bbox={"facecolor": "1.0", "edgecolor": "none", "pad": 1})
+            inputs.text(1.01, 1 - (k + 0.5) / len(frame.levels), f"{level} or more spikes",
+                        transform=inputs.transAxes, rotation=270, va="center", fontsize=8)
 
     among = np.arange(result.spikes.width)
     if not votes:
