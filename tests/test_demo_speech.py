@@ -78,7 +78,7 @@ def test_a_word_is_heard_wherever_it_is_in_the_recording(folder, capsys):
     write("late.wav", np.concatenate([quiet, SOUND, quiet, quiet]))
     assert main([*GOLDEN[:2], "late.wav", *GOLDEN[3:], "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["word_s"] == pytest.approx([0.9, 1.55], abs=0.03) and facts["seconds"] == pytest.approx(3.2)
+    assert facts["word_s"] == pytest.approx([0.97, 1.325], abs=0.03) and facts["seconds"] == pytest.approx(3.2)
     assert facts["left_out"]["input"] == 0 < facts["input_spikes"][0]
     assert main([*GOLDEN[:2], "late.wav", *GOLDEN[3:]]) == 0
     assert " s of it\n" in capsys.readouterr().out

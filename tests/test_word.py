@@ -8,7 +8,7 @@ import pytest
 from conftest import require_package
 
 from ionspike.host.audio import Audio, load
-from ionspike.host.word import AFTER_S, BEFORE_S, cut
+from ionspike.host.word import AFTER_S, BEFORE_S, MOST_AFTER_S, MOST_BEFORE_S, cut
 
 RATE_HZ = 22_050
 
@@ -37,7 +37,8 @@ def test_a_word_is_found_between_silence():
 
 
 def test_a_recording_that_has_no_more_than_that_is_returned_as_it_is():
-    for parts in ([tone(0.1)], [silence(0.09), tone(0.5), silence(0.3)], [tone(0.9)]):
+    for parts in ([tone(0.1)], [tone(0.005)], [tone(0.9)],
+                  [silence(MOST_BEFORE_S), tone(0.5), silence(MOST_AFTER_S - 0.01)]):
         audio = Audio(np.concatenate(parts).astype(np.float32), RATE_HZ)
         same, start_s = cut(audio)
         assert np.array_equal(same.samples, audio.samples) and start_s == 0
@@ -61,6 +62,15 @@ def test_a_word_in_noise_is_found_and_noise_alone_is_kept():
         begins, ends = found(silence(1.0), tone(0.5), silence(1.0), noise=0.03, seed=seed)
         assert (begins, ends) == pytest.approx((1.0, 1.5), abs=0.06)
         assert found(silence(2.0), noise=0.1, seed=seed) == (BEFORE_S, pytest.approx(2.0 - AFTER_S, abs=1e-3))
+
+
+def test_an_end_is_cut_where_it_has_more_than_the_most_and_then_to_the_median():
+    for before, after in ((0.05, 1.0), (1.0, 0.2), (0.05, 0.2), (0.2, 0.5)):
+        x = np.concatenate([silence(before), tone(0.4), silence(after)]).astype(np.float32)
+        piece, start_s = cut(Audio(x, RATE_HZ))
+        kept = before - start_s, start_s + piece.seconds - before - 0.4
+        assert kept == pytest.approx((BEFORE_S if before > MOST_BEFORE_S else before,
+                                      AFTER_S if after > MOST_AFTER_S else after), abs=0.021)
 
 
 def test_whatever_is_heard_a_piece_of_it_is_returned():
