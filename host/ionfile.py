@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ionspike.host import npy
 from ionspike.host.ageing import Faults
 from ionspike.host.errors import InputError
-from ionspike.host.files import readable
+from ionspike.host.files import readable, replacing
 from ionspike.host.lif_cells import LifCells
 from ionspike.host.mismatch import Mismatch
 from ionspike.spec.device import Device, DeviceError
@@ -49,7 +49,8 @@ def save(network: "Network", path: str | Path) -> None:
         content = dump(network)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    path.write_bytes(content)
+    with replacing(path) as file:
+        file.write(content)
 
 
 def dump(network: "Network") -> bytes:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ionspike.host.clipping import clipped_drives
 from ionspike.host.errors import InputError
 from ionspike.host.estimate import Estimate, estimate
+from ionspike.host.files import replacing
 from ionspike.host.network import Network
 from ionspike.host.readout import Readout
 from ionspike.host.spikes import Spikes
@@ -206,4 +207,5 @@ class Result:
             arrays["membranes"] = self.membranes
         if self.probes is not None:
             arrays |= {"probe_neurons": self.probes.neurons, "probe_words": self.probes.words}
-        np.savez_compressed(path, **arrays)
+        with replacing(path) as file:
+            np.savez_compressed(file, **arrays)

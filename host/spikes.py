@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ionspike.host import npy
 from ionspike.host.errors import InputError
-from ionspike.host.files import readable
+from ionspike.host.files import readable, replacing
 
 __all__ = ["Spikes"]
 
@@ -146,9 +146,11 @@ class Spikes:
             write_data(self, path)
             return
         if path.suffix == ".npy":
-            np.save(path, self.raster, allow_pickle=False)
+            with replacing(path) as file:
+                np.save(file, self.raster, allow_pickle=False)
         elif path.suffix == ".npz":
-            np.savez_compressed(path, raster=self.raster, dt_s=np.float64(self.dt_s))
+            with replacing(path) as file:
+                np.savez_compressed(file, raster=self.raster, dt_s=np.float64(self.dt_s))
         else:
             raise InputError(f"{path}: spikes are written as .npy, .npz or .h5")
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ionspike.host import fsdd, heidelberg
 from ionspike.host.cochlea import CHANNELS, encode
 from ionspike.host.errors import InputError
+from ionspike.host.files import replacing
 from ionspike.host.shd import STEP_S
 
 __all__ = ["Recording", "Utterances", "of_recordings", "recordings", "speakers"]
@@ -53,10 +54,11 @@ class Utterances:
     def save(self, path: Path) -> None:
         """In the layout of :func:`ionspike.train.speech.load`."""
         offset = np.concatenate([[0], np.cumsum(self.counts.sum(1, dtype=np.int64))])
-        np.savez_compressed(
-            path, counts=self.counts, delta_lo=(self.delta & 255).astype(np.uint8),
-            delta_hi=(self.delta >> 8).astype(np.uint8), offset=offset, label=self.label,
-            speaker=self.speaker, tick_s=np.array(STEP_S))
+        with replacing(path) as file:
+            np.savez_compressed(
+                file, counts=self.counts, delta_lo=(self.delta & 255).astype(np.uint8),
+                delta_hi=(self.delta >> 8).astype(np.uint8), offset=offset, label=self.label,
+                speaker=self.speaker, tick_s=np.array(STEP_S))
 
 
 def recordings(folder: str | Path) -> Sequence[Recording]:

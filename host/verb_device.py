@@ -12,6 +12,7 @@ from ionspike.host.arguments import add_json, add_seed, count, seconds, verb
 from ionspike.host.console import Bar, emit, note, table
 from ionspike.host.device_facts import coefficient_lines, derived, origins, remarks
 from ionspike.host.errors import InputError
+from ionspike.host.files import replacing
 from ionspike.spec.device import RANGES, Device, presets
 from ionspike.spec.ticks import suggested_tick_s
 
@@ -136,7 +137,8 @@ def _fit(arguments: argparse.Namespace) -> int:
     preset = found.preset(Path(arguments.measurements).name)
     written = [str(path) for path in (output, plot) if path is not None]
     if output is not None:
-        Path(output).write_text(json.dumps(preset, indent=2) + "\n", "utf-8")
+        with replacing(output) as file:
+            file.write((json.dumps(preset, indent=2) + "\n").encode())
     if plot is not None:
         from ionspike.fidelity.fit_picture import draw
         draw(Path(plot), found)

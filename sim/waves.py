@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ionspike.host.files import replacing
 from ionspike.sim import fst, gtkw, vcd
 from ionspike.sim.tracks import Block, Track
 from ionspike.sim.virtual import Model
@@ -136,10 +137,10 @@ class Recording:
         span = [0, 0]
         said = f"ionspike {version('ionspike')}"
         save_file = path.with_suffix(".gtkw")
-        with _replacing(path) as file:
+        with replacing(path) as file:
             FORMATS[path.suffix](file, self._tracks, self._blocks(span), version=said)
         if not save_file.exists() or gtkw.is_ours(save_file):
-            with _replacing(save_file) as file:
+            with replacing(save_file) as file:
                 file.write(gtkw.text(path.name, self._tracks, span[1]).encode())
         self.close()
         return _Written(str(path), str(save_file), changes, path.stat().st_size, self._complete)
@@ -263,25 +264,3 @@ def _phase_names() -> tuple[str, ...]:
     small = CoreShape(neurons=8, inputs=8, words=16, delay_slots=2)
     encoding = Fragment.get(Core(small), None).generated["fsm"].encoding
     return tuple(sorted(encoding, key=lambda name: encoding[name]))
-
-
-class _replacing:
-    """A file that appears under its name when it is whole."""
-
-    def __init__(self, path: Path):
-        self._path = path
-
-    def __enter__(self) -> IO[bytes]:
-        self._file: Any = tempfile.NamedTemporaryFile(
-            dir=self._path.absolute().parent, prefix=f".{self._path.name}-", delete=False)
-        return self._file
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._file.close()
-        if kind is None:
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(self._file.name, 0o666 & ~umask)
-            os.replace(self._file.name, self._path)
-        else:
-            os.unlink(self._file.name)

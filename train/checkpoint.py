@@ -1,6 +1,5 @@
 """Files that a training goes on from: tensors, numbers and words, never objects."""
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import torch
 
 from ionspike.host.errors import InputError
+from ionspike.host.files import replacing
 
 __all__ = ["FORMAT", "load", "save"]
 
@@ -16,9 +16,8 @@ FORMAT = "ionspike checkpoint 1"
 
 def save(path: Path, content: dict[str, Any]) -> None:
     """Write a file whole or not at all."""
-    beside = path.with_name(path.name + ".part")
-    torch.save({"format": FORMAT, **content}, beside)
-    os.replace(beside, path)
+    with replacing(path) as file:
+        torch.save({"format": FORMAT, **content}, file)
 
 
 def load(path: Path, device: str) -> dict[str, Any]:
