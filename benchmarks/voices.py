@@ -5,8 +5,8 @@ mbrola mbrola-de1 ... flite libttspico-utils`` (the program names what it lacks;
 recordings of each digit by each voice, each with a pitch, a pace, a size of the speaker and an intonation of its own,
 named as the Heidelberg Digits are, speakers from 200 up. Recordings that are there already are left.
 
-Most voices are diphones of a person: eight speak German, twenty English, six of them the German speakers. Their licences let
-anyone synthesise speech with them; the voices themselves are not in this repository, and recordings of them need not be.
+Most voices are diphones of a person: eight speak German, twenty English, six of these the German speakers. What each may be used for
+stands in ``/usr/share/doc/mbrola-*/copyright``; neither voices nor recordings of them are in this repository.
 """
 
 import argparse
