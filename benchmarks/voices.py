@@ -96,7 +96,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--german", type=int, default=12, metavar="N")
-    parser.add_argument("--english", type=int, default=5, metavar="N")
+    parser.add_argument("--english", type=int, default=4, metavar="N")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     if missing := lacking():

@@ -34,8 +34,9 @@ def add(verbs: Any) -> None:
     parser.add_argument("--hold-out", metavar="G,G,...", help="groups, such as speakers, for "
                         "validation, or none, to learn from all items and measure nothing; without it, two "
                         "speakers of speech, a fifth of other items")
-    parser.add_argument("--also", metavar="FILE", help="more utterances to learn speech from, such as your own "
-                        "from `ionspike encode FOLDER`; those of speakers that are held out are left out")
+    parser.add_argument("--also", action="append", default=[], metavar="FILE", help="more utterances to learn speech from, "
+                        "such as your own from `ionspike encode FOLDER`; those of speakers that are held out are left out; "
+                        "may be repeated")
     parser.add_argument("--without", metavar="PROPERTY", default="", help="leave out integration "
                         "(its leak), threshold, cascade, plasticity, refractory or stochasticity")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
@@ -71,16 +72,16 @@ def _train(arguments: argparse.Namespace) -> int:
         raise InputError(f"{keep}: is there from a training that has not ended; --resume goes on "
                          f"from it, --force begins anew")
 
-    if arguments.also is not None and arguments.data != "speech":
+    if arguments.also and arguments.data != "speech":
         raise InputError(f"--also is for speech, not {arguments.data}")
     torch.set_num_threads(1)    # sums keep their order, whatever the machine
     events, held_out = sources.load(arguments.data, arguments.file, arguments.hold_out)
     chosen, validation = events.split(held_out)
     listed = None if held_out is None else list(held_out)
     beside = 0
-    if arguments.also is not None:
-        events, more = events.joined(sources.load("speech", arguments.also)[0], held_out)
-        chosen, beside = np.concatenate([chosen, more]), len(more)
+    for also in arguments.also:
+        events, more = events.joined(sources.load("speech", also)[0], held_out)
+        chosen, beside = np.concatenate([chosen, more]), beside + len(more)
     where = "cuda" if torch.cuda.is_available() else "cpu"
     training = Training(settings, events, arguments.seed).to(where)
     late = events.late(np.concatenate([chosen, validation]), settings.frame)
@@ -135,7 +136,7 @@ def _train(arguments: argparse.Namespace) -> int:
         "lfsr_seeds": list(_SEEDS)}
     emit(facts, table([
         ("data", f"{events.name}: {len(chosen):,} items to train on, "
-         + (f"{beside:,} of them from {arguments.also}, " if beside else "") + f"{len(validation):,} held out"
+         + (f"{beside:,} of them from {', '.join(arguments.also)}, " if beside else "") + f"{len(validation):,} held out"
          + (f" (groups {', '.join(map(str, held_out))})" if held_out else "")),
         ("network", f"{network.inputs} inputs, {network.neurons} memristor neurons, "
                     f"{network.synapses:,} synapses"),

@@ -534,6 +534,9 @@ def test_speech_is_learnt_from_other_utterances_beside_but_not_of_speakers_held_
     assert run("speech", *small, "--data", "digits.npz", "--output", "alone.ion", "--json") == 0
     alone = json.loads(capsys.readouterr().out)
     assert alone["beside"] == 0 and alone["data_digest"] != told["data_digest"]
+    write_speech("more.npz", items=20, label=np.arange(20), speaker=np.full(20, 200))
+    assert run("speech", *both, "--also", "more.npz", "--output", "more.ion") == 0
+    assert "100 items to train on, 60 of them from voices.npz, more.npz, 20 held out" in capsys.readouterr().out
     one, two = speech.load(Path("digits.npz")), speech.load(Path("voices.npz"))
     joined, more = one.joined(two, (1,))
     assert more.tolist() == [*range(60, 80), *range(100, 120)] and set(joined.groups[more]) == {3, 9}
