@@ -21,9 +21,11 @@ from ionspike.host.errors import InputError
 from ionspike.host.files import replacing
 from ionspike.host.shd import STEP_S
 
-__all__ = ["Recording", "Utterances", "of_recordings", "recordings", "speakers"]
+__all__ = ["MOST_LICENCE", "Recording", "Utterances", "of_recordings", "recordings", "speakers"]
 
 _MOST_STEPS = 1 << 16
+#: Characters that say what recordings may be used for.
+MOST_LICENCE = 1000
 #: Number of the first speaker who has a name and no number; the Heidelberg Digits' have less.
 _FIRST_NAMED = 100
 Recording = heidelberg.Recording | fsdd.Recording
@@ -42,6 +44,7 @@ class Utterances:
     label, speaker : int64 ``[items]``.
     merged : spikes that fell on another of their step and channel.
     clipped : samples.
+    licence : of the recordings and whose they are, if told.
     """
 
     counts: NDArray[np.uint16]
@@ -50,6 +53,7 @@ class Utterances:
     speaker: NDArray[np.int64]
     merged: int
     clipped: int
+    licence: str = ""
 
     def save(self, path: Path) -> None:
         """In the layout of :func:`ionspike.train.speech.load`."""
@@ -58,7 +62,7 @@ class Utterances:
             np.savez_compressed(
                 file, counts=self.counts, delta_lo=(self.delta & 255).astype(np.uint8),
                 delta_hi=(self.delta >> 8).astype(np.uint8), offset=offset, label=self.label,
-                speaker=self.speaker, tick_s=np.array(STEP_S))
+                speaker=self.speaker, tick_s=np.array(STEP_S), licence=np.array(self.licence))
 
 
 def recordings(folder: str | Path) -> Sequence[Recording]:

@@ -1,6 +1,7 @@
 """``ionspike encode``: sound to spikes."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from ionspike.host.arguments import add_json, add_seed, count, seconds, verb
 from ionspike.host.cochlea import CHANNELS, encode
 from ionspike.host.console import Bar, emit, note, table
 from ionspike.host.errors import InputError
+from ionspike.spec.strict_json import shown
 
 __all__ = ["add"]
 
@@ -31,6 +33,8 @@ def add(verbs: Any) -> None:
     parser.add_argument("--no-window", action="store_true", help="leave out the Hann window, as long as the "
                         "recording, by which those of the Heidelberg data sets are faded in and out")
     parser.add_argument("--picture", metavar="FILE.png", help="draw sound and spikes")
+    parser.add_argument("--licence", metavar="TEXT", help="what a folder's recordings may be used for and whose they are; "
+                        "networks that learn from them say so")
     add_seed(parser, "of the nerve fibres' noise (default %(default)s)", 1)
     add_json(parser)
 
@@ -45,6 +49,8 @@ def _encode(arguments: argparse.Namespace) -> int:
         raise InputError(f"{picture}: the picture is a .png in a folder that exists")
     if Path(arguments.sound).is_dir():
         return _encode_all(arguments, output)
+    if arguments.licence is not None:
+        raise InputError("--licence is for a folder of recordings, which becomes a data set to train on")
     audio = load(arguments.sound)
     spikes = encode(audio, seed=arguments.seed, dt_s=_TICK_S if arguments.tick is None else arguments.tick,
                     channels=CHANNELS if arguments.channels is None else arguments.channels,
@@ -81,20 +87,25 @@ def _encode_all(arguments: argparse.Namespace, output: Path) -> int:
                              f"Heidelberg data sets, {CHANNELS} channels in steps of {utterances.STEP_S * 1e3:g} ms")
     if arguments.seed < 0:
         raise InputError(f"seed must be an integer from 0 up, not {arguments.seed}")
+    licence = arguments.licence or ""
+    if not licence.isprintable() or len(licence) > utterances.MOST_LICENCE:
+        raise InputError(f"--licence is one line of up to {utterances.MOST_LICENCE} characters, such as "
+                         f"'CC BY 4.0 (A. Speaker)', not {shown(licence)}")
     recordings = utterances.recordings(arguments.sound)
     with Bar("encoding", "recordings") as bar:
         made = utterances.of_recordings(recordings, seed=arguments.seed, window=not arguments.no_window,
                                         progress=bar)
-    made.save(output)
+    replace(made, licence=licence).save(output)
     number = utterances.speakers(recordings)
     speakers = [str(k) if name == k else f"{k} ({name})" for name, k in number.items()]
     facts = {"folder": arguments.sound, "recordings": len(recordings),
              "speakers": list(number.values()), "names": {name: k for name, k in number.items() if name != k},
              "channels": CHANNELS, "step_s": utterances.STEP_S, "spikes": len(made.delta), "merged": made.merged,
-             "clipped": made.clipped, "seed": arguments.seed, "window": not arguments.no_window,
+             "clipped": made.clipped, "licence": licence, "seed": arguments.seed, "window": not arguments.no_window,
              "output": str(output)}
     emit(facts, table([
         ("folder", f"{arguments.sound}: {len(recordings):,} recordings of speakers {', '.join(speakers)}"),
+        ("licence", licence or "not told; --licence tells it"),
         ("clipped", f"{made.clipped:,} samples"),
         ("spikes", f"{len(made.delta):,} of {CHANNELS} channels in steps of {utterances.STEP_S:g} s, "
                    f"{made.merged:,} merged"),

@@ -518,6 +518,21 @@ def test_speech_is_trained_from_what_the_folder_or_the_option_names(tmp_path, ca
     assert (told["held_out"], told["items"]) == ([1, 9], {"training": 20, "validation": 20})
 
 
+def test_only_the_heidelberg_digits_are_said_to_be_theirs(tmp_path):
+    for name, changes, found in (
+            ("hd_spikes_train.npz", {}, ("SHD-like digits", "CC BY 4.0 (data: Cramer et al., Heidelberg Digits, "
+                                         "doi 10.1109/TNNLS.2020.3044364)")),
+            ("own.npz", {}, ("own", "")), ("own.npz", {"licence": np.array("")}, ("own", "")),
+            ("own.npz", {"licence": np.array("CC BY-SA 4.0 (A. Speaker)")}, ("own", "CC BY-SA 4.0 (A. Speaker)"))):
+        write_speech(tmp_path / name, **changes)
+        events = speech.load(tmp_path / name)
+        assert (events.name, events.licence) == found
+    for licence in (np.array(["CC0"]), np.array(4), np.array("a\nb"), np.array("x" * 1001)):
+        write_speech(tmp_path / "own.npz", licence=licence)
+        with pytest.raises(InputError, match="own.npz: licence must be one line of up to 1000 characters"):
+            speech.load(tmp_path / "own.npz")
+
+
 def test_speech_is_learnt_from_other_utterances_beside_but_not_of_speakers_held_out(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, speakers in (("digits.npz", [3, 1, 4]), ("voices.npz", [3, 1, 9])):
@@ -534,9 +549,10 @@ def test_speech_is_learnt_from_other_utterances_beside_but_not_of_speakers_held_
     assert run("speech", *small, "--data", "digits.npz", "--output", "alone.ion", "--json") == 0
     alone = json.loads(capsys.readouterr().out)
     assert alone["beside"] == 0 and alone["data_digest"] != told["data_digest"]
-    write_speech("more.npz", items=20, label=np.arange(20), speaker=np.full(20, 200))
+    write_speech("more.npz", items=20, label=np.arange(20), speaker=np.full(20, 200), licence=np.array("CC0 (A)"))
     assert run("speech", *both, "--also", "more.npz", "--output", "more.ion") == 0
     assert "100 items to train on, 60 of them from voices.npz, more.npz, 20 held out" in capsys.readouterr().out
+    assert Network.load("more.ion").metadata["licence"] == "digits: not told; voices: not told; CC0 (A)"
     one, two = speech.load(Path("digits.npz")), speech.load(Path("voices.npz"))
     joined, more = one.joined(two, (1,))
     assert more.tolist() == [*range(60, 80), *range(100, 120)] and set(joined.groups[more]) == {3, 9}

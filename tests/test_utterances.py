@@ -52,7 +52,7 @@ def encoded(folder, output, *arguments):
 
 
 def test_a_folder_becomes_a_data_set_that_training_reads(folder, tmp_path, capsys):
-    found = encoded(folder, tmp_path / "all.npz", "--seed", "3")
+    found = encoded(folder, tmp_path / "all.npz", "--seed", "3", "--licence", "CC0 (Jané)")
     said = json.loads(capsys.readouterr().out)
     assert (said["recordings"], said["speakers"]) == (3, [2, 11])
     assert said["spikes"] == found["counts"].sum() > 100
@@ -60,6 +60,7 @@ def test_a_folder_becomes_a_data_set_that_training_reads(folder, tmp_path, capsy
     from ionspike.host.cochlea import encode
     from ionspike.train import speech
     events = speech.load(tmp_path / "all.npz")
+    assert (events.name, events.licence, said["licence"]) == ("all", "CC0 (Jané)", "CC0 (Jané)")
     assert events.labels.tolist() == [0, 7, 17] and events.groups.tolist() == [2, 11, 2]
     # The noise is of seed and name.
     from zlib import crc32
@@ -125,6 +126,10 @@ def test_what_cannot_be_used_ends_in_one_line(folder, tmp_path, capsys):
             ([folder, "--channels", "70"], "--channels is for one recording; of a folder, spikes are those"),
             ([folder, "--tick", "1e-3"], "--tick is for one recording"),
             ([folder, "--picture", str(tmp_path / "x.png")], "--picture is for one recording"),
+            ([folder, "--licence", "CC\n0"], "--licence is one line of up to 1000 characters, such as 'CC BY 4.0 (A. Speaker)', "
+             "not 'CC\\n0'"),
+            ([folder, "--licence", "x" * 1001], "--licence is one line of up to 1000 characters"),
+            ([folder / f"{NAMES[0]}.wav", "--licence", "CC0"], "--licence is for a folder of recordings"),
             ([folder, "--seed", "-1"], "seed must be an integer from 0 up, not -1"),
             ([tmp_path / "empty"], "holds no recordings named as the Heidelberg Digits are, "
              "lang-english_speaker-01_trial-5_digit-3.flac, or as the Free Spoken ones, 3_jackson_5.wav")):

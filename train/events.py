@@ -119,8 +119,10 @@ class Events:
             more = more[~np.isin(groups[more], held_out)]
         if not len(more):
             raise InputError(f"all {len(other)} utterances beside are of groups that are held out")
+        # Of a file that says nothing of it, its name.
+        licences = dict.fromkeys(each.licence or f"{each.name}: not told" for each in (self, other))
         return replace(
-            self, at=np.concatenate([self.at, other.at]), channel=np.concatenate([self.channel, other.channel]),
+            self, licence="; ".join(licences), at=np.concatenate([self.at, other.at]), channel=np.concatenate([self.channel, other.channel]),
             offset=np.concatenate([self.offset, other.offset[1:] + self.offset[-1]]),
             labels=np.concatenate([self.labels, other.labels]),
             groups=groups), more

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ionspike.host.cochlea import CHANNELS
 from ionspike.host.errors import InputError
 from ionspike.host.shd import SHD, STEP_S
+from ionspike.host.utterances import MOST_LICENCE
 from ionspike.train.arrays import read, whole_numbers
 from ionspike.train.events import Events
 
@@ -20,6 +21,8 @@ FILES = ("hd_spikes_train.npz", "shd_train.h5", "shd_train.h5.gz")
 #: Speakers that are not trained on.
 HELD_OUT = (1, 9)
 _CLASSES = 20
+_TITLE = "SHD-like digits"
+_LICENCE = "CC BY 4.0 (data: Cramer et al., Heidelberg Digits, doi 10.1109/TNNLS.2020.3044364)"
 _NAMES = tuple(str(k) for k in range(_CLASSES))
 _LAST = (1 << 16) - 1
 
@@ -37,7 +40,11 @@ def load(path: Path) -> Events:
     offset               int64 [items + 1], where each item begins
     label, speaker       [items]
     tick_s               seconds per step
+    licence              of the recordings and whose they are, one line of text; may be missing
     ===================  ===================================================================
+
+    Files of other names than :data:`FILES` are not taken for the Heidelberg Digits: their title is their name, and
+    their licence what they say of it.
 
     Raises
     ------
@@ -65,7 +72,15 @@ def _arrays(path: Path) -> Events:
                               for row in counts])
     return _events(path, counts.shape[1], float(tick_s), _times(counts, low, high, offset), channel,
                    offset, whole_numbers(path, "label", arrays["label"], items),
-                   whole_numbers(path, "speaker", arrays["speaker"], items))
+                   whole_numbers(path, "speaker", arrays["speaker"], items), _licence(path, arrays.get("licence")))
+
+
+def _licence(path: Path, said: NDArray[Any] | None) -> str:
+    if said is None:
+        return ""
+    if said.shape or said.dtype.kind != "U" or len(text := str(said)) > MOST_LICENCE or not text.isprintable():
+        raise InputError(f"{path}: licence must be one line of up to {MOST_LICENCE} characters")
+    return text
 
 
 def _hdf5(path: Path) -> Events:
@@ -95,13 +110,13 @@ def _hdf5(path: Path) -> Events:
 
 def _events(path: Path, channels: int, step_s: float, at: NDArray[np.uint16],
             channel: NDArray[np.uint16], offset: NDArray[Any], labels: NDArray[np.int64],
-            speakers: NDArray[np.int64] | None) -> Events:
+            speakers: NDArray[np.int64] | None, licence: str = "") -> Events:
     if labels.max() >= _CLASSES:
         raise InputError(f"{path}: label {labels.max()}; there are {_CLASSES} classes, 0 to 19")
+    known = path.name in FILES
     return Events(
-        "SHD-like digits", channels, step_s, at, channel, offset.astype(np.int64), labels, _NAMES,
-        speakers,
-        "CC BY 4.0 (data: Cramer et al., Heidelberg Digits, doi 10.1109/TNNLS.2020.3044364)")
+        _TITLE if known else path.name.split(".")[0], channels, step_s, at, channel, offset.astype(np.int64), labels,
+        _NAMES, speakers, licence or (_LICENCE if known else ""))
 
 
 def _times(counts: NDArray[np.uint16], low: NDArray[np.uint8], high: NDArray[np.uint8],
